@@ -1,0 +1,1 @@
+"""From rendered text to packed batches: text layer, token layer, pack plan, loader."""

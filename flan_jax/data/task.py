@@ -1,0 +1,106 @@
+"""What the data layers know of a task: where its rows come from, how they are rendered and how they are scored.
+
+The packages that declare tasks (`tasks/`, or a user's own) build these; `flan_jax` never imports them by name.  The
+gin setting `TASKS` names the module, which must offer the two functions of `TaskRegistry`.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, NamedTuple, Protocol, cast, runtime_checkable
+
+Kind = Literal["classification", "generation", "documents"]
+
+
+class Rendered(NamedTuple):
+    """One example under one template: a row of the text layer.
+
+    `inputs` ends without white space; `targets` and every option start with the separator (one space), so that
+    tokenising the parts apart equals tokenising them together.  `answer` indexes `options`, or is -1 without options.
+    `template` is the template's index in its file; turned-around templates have options == ().
+    """
+
+    inputs: str
+    targets: str
+    options: tuple[str, ...]
+    answer: int
+    references: tuple[str, ...]
+    template: int
+    example_id: str
+    fields: Mapping[str, str]
+
+
+class Dropped(NamedTuple):
+    """An example that was seen and not kept, with the reason counted in the manifest (one of a few fixed phrases)."""
+
+    example_id: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TemplateInfo:
+    """What evaluation needs to know of a template: only forward ones (neither flag set) are evaluated."""
+
+    index: int
+    turned_around: bool = False
+    unconditional: bool = False
+
+    @property
+    def forward(self) -> bool:
+        return not (self.turned_around or self.unconditional)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A dataset ready to be prepared.
+
+    render(split, templates, seed) yields a `Rendered` or a `Dropped` for every source row, in source order.
+      templates="hashed": one row per example, its template chosen by a hash of (seed, task, example_id)  [training]
+      templates="forward": one row per example and forward template, example-major                        [evaluation]
+      templates=(i, ...): one row per example and given template.
+    `fingerprint` digests everything that decides the rendered text except the seed: source name and version, template
+    file, and the code of the field mapping.
+    """
+
+    name: str
+    cluster: str
+    benchmark: str
+    kind: Kind
+    metrics: tuple[str, ...]
+    splits: tuple[str, ...]
+    templates: tuple[TemplateInfo, ...]
+    source: str
+    licence: str
+    citation: str
+    fingerprint: str
+    template_file: str
+    render: Callable[[str, str | tuple[int, ...], int], Iterator[Rendered | Dropped]] = dataclasses.field(compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """Names of the tasks trained on together and of those evaluated with them; rates are a setting of the run."""
+
+    name: str
+    train: tuple[str, ...]
+    evaluate: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class TaskRegistry(Protocol):
+    """The two functions a tasks module must offer.  Both raise KeyError with the nearest names."""
+
+    def get_task(self, name: str) -> Task: ...
+
+    def get_mixture(self, name: str) -> Mixture: ...
+
+
+def load_registry(module: str) -> TaskRegistry:
+    """Import the tasks module named by the gin setting TASKS.  Raises ImportError or TypeError naming the setting."""
+    try:
+        registry = importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"tasks module {module!r} cannot be imported ({error}); set --gin.TASKS=\"'your_module'\"") from error
+    if not isinstance(registry, TaskRegistry):
+        raise TypeError(f"tasks module {module!r} offers no get_task and get_mixture; set --gin.TASKS=\"'your_module'\"")
+    return cast(TaskRegistry, registry)

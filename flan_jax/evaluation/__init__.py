@@ -1,0 +1,1 @@
+"""Requests, ranking, generation, metrics and their aggregation."""

@@ -1,0 +1,1 @@
+"""The decoder, its attention backends, positions and cache.  Knows nothing of data."""

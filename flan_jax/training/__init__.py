@@ -1,0 +1,1 @@
+"""Loss, optimisers, partitioning, checkpoints and the trainer."""

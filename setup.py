@@ -1,0 +1,41 @@
+"""Packaging.  The folder `tasks/` installs as `flan_jax_tasks`, so that it can neither shadow a user's `tasks.py` nor be shadowed."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+ABOUT = {}
+for line in (HERE / "flan_jax" / "__init__.py").read_text().splitlines():
+    if line.startswith("__version__"):
+        ABOUT["version"] = line.split('"')[1]
+
+TASK_PACKAGES = ["flan_jax_tasks"] + ["flan_jax_tasks." + name for name in find_packages("tasks")]
+
+setup(
+    name="flan-jax",
+    version=ABOUT["version"],
+    description="Instruction tuning of decoder language models in JAX, and the study of how it generalises",
+    long_description=(HERE / "README.md").read_text() if (HERE / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["flan_jax", "flan_jax.*"]) + TASK_PACKAGES,
+    package_dir={"flan_jax_tasks": "tasks"},
+    package_data={"flan_jax_tasks": ["templates/**/*.yaml", "templates/*.yaml"], "flan_jax": ["py.typed"]},
+    install_requires=[
+        "jax>=0.10.2", "flax>=0.12.8", "optax>=0.2.8", "orbax-checkpoint>=0.12.8", "grain>=0.2.18", "gin-config>=0.5.0",
+        "jaxtyping>=0.3", "numpy", "pyarrow>=17", "pyyaml", "xxhash", "tqdm", "sentencepiece==0.2.1", "tokenizers",
+        "tensorboardX", "rouge-score", "sacrebleu",
+        "seqio==0.0.20", "tensorflow>=2.21", "tensorflow-text>=2.21", "tensorflow-datasets>=4.9.10", "importlib_resources",
+    ],
+    extras_require={
+        "gpu": ["jax[cuda12]"],
+        "tpu": ["jax[tpu]"],
+        "beam": ["apache-beam[tfrecord]"],
+        "interop": ["torch", "transformers", "safetensors"],
+        "wandb": ["wandb"],
+        "test": ["pytest", "pytest-xdist", "hypothesis", "beartype", "ruff", "pyright", "torch", "transformers", "safetensors"],
+    },
+    entry_points={"console_scripts": ["flan-jax = flan_jax.cli:main"]},
+)
