@@ -1,0 +1,107 @@
+"""The pool: the examples a mixture draws from, and which of them each visit finds."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Int32, Int64, UInt64
+
+from flan_jax.data.composition import Documents, SpecialTokens, TokenRows, fit
+from flan_jax.data.mixing import MixingError, Rates, Visits, mixing_shares, scheduled
+from flan_jax.data.permutation import derive_key, keyed_hash, permuted
+
+STRETCH = 16_384  # slots of the mixture's order made at once
+
+
+class Candidates(NamedTuple):
+    """One task's usable examples: token rows that fit, at most `example_cap` of them, in row order."""
+
+    example: Int32[np.ndarray, " N"]
+    inputs_start: Int32[np.ndarray, " N"]
+    inputs_length: Int32[np.ndarray, " N"]
+    targets_length: Int32[np.ndarray, " N"]
+    source_rows: int
+    over_long: int
+
+    @property
+    def beyond_cap(self) -> int:
+        return self.source_rows - self.over_long - len(self.example)
+
+
+def candidates(
+    table: TokenRows, lengths: tuple[int, int, int], special: SpecialTokens, example_cap: int | None, key: int
+) -> Candidates:
+    """What of a token table can be visited; `lengths` are the limits of inputs, of targets and of a row.
+
+    Where more than `example_cap` fit, a keyed permutation chooses, not the order of the source.
+    """
+    inputs_lengths, targets_lengths = np.diff(table.inputs_offsets), np.diff(table.targets_offsets)
+    fits, inputs_start = fit(inputs_lengths, targets_lengths, *lengths, special)
+    example = np.flatnonzero(fits)
+    over_long = len(fits) - len(example)
+    if example_cap is not None and len(example) > example_cap:
+        example = np.sort(example[permuted(np.arange(example_cap), len(example), key)])
+    start = inputs_start[example]
+    inputs_length, targets_length = inputs_lengths[example] - start, targets_lengths[example]
+    columns = (column.astype(np.int32) for column in (example, start, inputs_length, targets_length))
+    return Candidates(*columns, source_rows=len(fits), over_long=over_long)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """The candidates of all tasks end to end, with what is needed to look up any visit of any task."""
+
+    names: tuple[str, ...]
+    tasks: tuple[Candidates, ...]
+    shares: Float64[np.ndarray, " M"]
+    place_keys: UInt64[np.ndarray, " M"]
+    epoch_keys: UInt64[np.ndarray, " M"]
+    columns: tuple[Int32[np.ndarray, " N"], ...]  # example, inputs_start, inputs_length, targets_length
+    sizes: Int64[np.ndarray, " M"]
+
+    def documents(self, visits: Visits) -> Documents:
+        """Visit k of a task of n usable examples is in epoch k // n; each epoch sees every example once, reshuffled."""
+        sizes = self.sizes[visits.task]
+        epoch, place = np.divmod(visits.visit, sizes)
+        found = permuted(place, sizes, keyed_hash(self.epoch_keys[visits.task], epoch))
+        found += (np.cumsum(self.sizes) - self.sizes)[visits.task]
+        return Documents(visits.task, *(column[found] for column in self.columns))
+
+    def stream(self) -> Iterator[Documents]:
+        """The mixture's documents in order, without end."""
+        start = 0
+        while True:
+            yield self.documents(scheduled(self.shares, self.place_keys, start, start + STRETCH))
+            start += STRETCH
+
+
+def build_pool(
+    names: Sequence[str],
+    tables: Sequence[TokenRows],
+    rates: Rates,
+    lengths: tuple[int, int, int],
+    special: SpecialTokens,
+    seed: int,
+) -> Pool:
+    """Find every task's candidates and share.  Raises MixingError, saying why, where a task has nothing to give."""
+    tasks = tuple(
+        candidates(table, lengths, special, rates.example_cap, derive_key("cap", seed, name))
+        for name, table in zip(names, tables, strict=True)
+    )
+    for name, task in zip(names, tasks, strict=True):
+        if task.over_long == task.source_rows > 0:
+            raise MixingError(
+                f"every one of the {task.source_rows} training examples of {name} is over-long for targets_length "
+                f"{lengths[1]} and row_length {lengths[2]}; raise targets_length, or leave the task out"
+            )
+    shares = mixing_shares(rates, {name: len(task.example) for name, task in zip(names, tasks, strict=True)})
+    return Pool(
+        tuple(names),
+        tasks,
+        np.asarray(list(shares.values()), np.float64),
+        np.asarray([derive_key("place", seed, name) for name in names], np.uint64),
+        np.asarray([derive_key("epoch", seed, name) for name in names], np.uint64),
+        tuple(np.concatenate(parts) for parts in list(zip(*tasks, strict=True))[:4]),
+        np.asarray([len(task.example) for task in tasks], np.int64),
+    )
