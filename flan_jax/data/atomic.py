@@ -1,0 +1,84 @@
+"""Files that are either whole or absent: written under a temporary name, renamed when complete."""
+
+import contextlib
+import errno
+import io
+import os
+import pathlib
+from collections.abc import Iterator
+
+import xxhash
+
+from flan_jax.errors import FlanJaxError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PARTIAL = ".partial"
+
+
+class DiskFull(FlanJaxError):
+    """A file could not be written to its end; what was written of it is removed and the older file is untouched."""
+
+
+class HashingWriter(io.BufferedWriter):
+    """A binary file to append to, which knows the size and xxh3 checksum of what it was given."""
+
+    def __init__(self, path: pathlib.Path):
+        super().__init__(io.FileIO(path, "w"), buffer_size=1 << 20)
+        self._hash = xxhash.xxh3_128()
+        self.size = 0
+
+    def write(self, data, /) -> int:
+        view = memoryview(data).cast("B")
+        self._hash.update(view)
+        self.size += len(view)
+        return super().write(view)
+
+    @property
+    def xxh3(self) -> str:
+        return self._hash.hexdigest()
+
+
+@contextlib.contextmanager
+def explain_full_disk(path: pathlib.Path) -> Iterator[None]:
+    """Turn "no space", "quota" and "file too large" into DiskFull, naming the file being written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFull(
+            f"{path} could not be written: {os.strerror(error.errno or 0)}; nothing half-written is left\n"
+            f"  make room on that disk, or write elsewhere (--gin.STORE=\"'/other/disk'\"), and run the command again"
+        ) from error
+
+
+@contextlib.contextmanager
+def atomic_file(path: pathlib.Path) -> Iterator[HashingWriter]:
+    """Yield a writer whose file appears at `path` when the block ends well, and not at all otherwise.
+
+    The name before that is hidden, beside `path`, and ends in `.partial`: `remove_partial` clears what a killed
+    process left.  Raises DiskFull.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
+    with explain_full_disk(path):
+        writer = HashingWriter(partial)
+        try:
+            yield writer
+            writer.flush()
+            os.fsync(writer.fileno())
+            writer.close()
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # closing flushes, which fails again on a full disk
+                writer.close()
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def remove_partial(folder: pathlib.Path) -> int:
+    """Remove what killed processes left half written below `folder`; the number of files."""
+    left = list(folder.rglob(f".*{_PARTIAL}"))
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)

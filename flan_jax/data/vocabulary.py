@@ -1,0 +1,129 @@
+"""Vocabularies: text to token ids and back, one interface over bytes, SentencePiece and Hugging Face tokenizers."""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from flan_jax.data.atomic import atomic_file
+from flan_jax.errors import FlanJaxError
+
+MANIFEST = "vocabulary.json"
+
+
+class VocabularyError(FlanJaxError):
+    """A vocabulary that cannot be read, made or used; names the file and the setting."""
+
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """Ids are in [0, size).  `pad_id` is always 0; padding is told by segment ids, so a vocabulary may use id 0 itself.
+
+    `encode` adds no special token and no dummy prefix, so that the parts of a document can be encoded apart.
+    `leading` is what to put before the first word of a document: one space for vocabularies that were made with a
+    dummy prefix (T5, LLaMA 2), else "".
+    `digest` decides whether token files can be shared: a hash of the kind, the special ids and the file's content.
+    """
+
+    kind: str
+    size: int
+    pad_id: int
+    eos_id: int
+    bos_id: int | None
+    leading: str
+    digest: str
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]: ...
+
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+    def save(self, directory: str | pathlib.Path) -> None: ...
+
+
+def load_vocabulary(spec: str) -> Vocabulary:
+    """The vocabulary that `spec` names: "bytes", a SentencePiece `*.model`, a `tokenizer.json`, or a saved directory.
+
+    "sentencepiece:SIZE" is for `prepare`, which trains it; readers find it in the store (`store.find_vocabulary`).
+    Raises VocabularyError.
+    """
+    if spec == "bytes":
+        return ByteVocabulary()
+    path = pathlib.Path(spec)
+    if path.is_dir():
+        return _load_directory(path)
+    if not path.is_file():
+        raise VocabularyError(
+            f"vocabulary {spec!r} is not 'bytes', nor a file (*.model, tokenizer.json), nor a saved directory\n"
+            f"  set --gin.VOCABULARY to one of these, or to 'sentencepiece:8000' to let prepare train one"
+        )
+    return _load_file(path, {})
+
+
+def _load_file(path: pathlib.Path, special: dict) -> Vocabulary:
+    if path.suffix == ".json":
+        from flan_jax.data.tokenizer_json import TokenizerJsonVocabulary
+
+        return TokenizerJsonVocabulary(path, **special)
+    from flan_jax.data.sentencepiece_vocabulary import SentencePieceVocabulary
+
+    return SentencePieceVocabulary(path)
+
+
+def _load_directory(directory: pathlib.Path) -> Vocabulary:
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text())
+        kind, digest = manifest["kind"], manifest["digest"]
+    except (OSError, ValueError, KeyError) as error:
+        raise VocabularyError(f"{directory} holds no readable {MANIFEST} ({error}); set --gin.VOCABULARY") from error
+    if kind == "bytes":
+        vocabulary = ByteVocabulary()
+    else:
+        special = {"eos_id": manifest["eos_id"], "bos_id": manifest["bos_id"]} if kind == "tokenizer" else {}
+        vocabulary = _load_file(directory / manifest["file"], special)
+    if vocabulary.digest != digest:
+        raise VocabularyError(
+            f"{directory} was saved as vocabulary {digest[:12]} but its file now reads as {vocabulary.digest[:12]}\n"
+            f"  restore the file, or delete the directory and run flan-jax prepare again"
+        )
+    return vocabulary
+
+
+def vocabulary_digest(kind: str, eos_id: int, bos_id: int | None, content: bytes) -> str:
+    """sha256 over everything that decides the ids of a text."""
+    return hashlib.sha256(json.dumps([kind, eos_id, bos_id]).encode() + b"\0" + content).hexdigest()
+
+
+def save_vocabulary(vocabulary: Vocabulary, directory: str | pathlib.Path, file: str, content: bytes) -> None:
+    """Write `file` (if it has a name) and then the manifest that makes the directory loadable."""
+    directory = pathlib.Path(directory)
+    if file:
+        with atomic_file(directory / file) as out:
+            out.write(content)
+    names = ("kind", "size", "pad_id", "eos_id", "bos_id", "digest")
+    manifest = {name: getattr(vocabulary, name) for name in names} | {"file": file}
+    with atomic_file(directory / MANIFEST) as out:
+        out.write(json.dumps(manifest, indent=1).encode())
+
+
+class ByteVocabulary:
+    """UTF-8 bytes, as in ByT5 (Xue et al. 2021): 0 is padding, 1 the end of a document, byte b is b + 3."""
+
+    kind = "bytes"
+    size = 259
+    pad_id = 0
+    eos_id = 1
+    bos_id: int | None = None
+    leading = ""
+    digest = vocabulary_digest("bytes", 1, None, b"offset 3")
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return [(np.frombuffer(text.encode(), np.uint8).astype(np.int32) + 3).tolist() for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return bytes(i - 3 for i in ids if 3 <= i < self.size).decode(errors="replace")
+
+    def save(self, directory: str | pathlib.Path) -> None:
+        save_vocabulary(self, directory, "", b"")
