@@ -1,0 +1,167 @@
+"""What a model is asked: a request is one question under one template.
+
+A request is made of token rows of the store, never by tokenising again, and carries a global id; which host asks it,
+in what order and beside which others changes nothing.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from flan_jax.data.store import Store
+from flan_jax.data.task import Task
+from flan_jax.data.text_layer import example_hash
+from flan_jax.data.vocabulary import Vocabulary
+from flan_jax.errors import FlanJaxError
+
+Tokens = Int[np.ndarray, " _"]
+
+
+class RequestError(FlanJaxError, ValueError):
+    """A row that cannot be asked or scored: an empty option, no right answer, no reference, no room in the window."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """One question.  With options it is ranked, without them the model generates up to `max_new_tokens`.
+
+    `context` ends where the answer starts and opens with BOS if the vocabulary has one; every option of `options` is
+    its tokens, EOS included only when that is scored.  `truncated` counts context tokens cut from the left.
+    """
+
+    task: str
+    cluster: str
+    split: str
+    example_id: str
+    template: int
+    context: Tokens
+    options: tuple[Tokens, ...]
+    option_texts: tuple[str, ...]
+    answer: int
+    references: tuple[str, ...]
+    inputs: str
+    max_new_tokens: int = 0
+    truncated: int = 0
+    boundary_differs: bool = False
+    exemplars: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """task/split/example/template, and the exemplars if any: unique over all hosts and runs of an evaluation."""
+        shots = "/" + ",".join(self.exemplars) if self.exemplars else ""
+        return f"{self.task}/{self.split}/{self.example_id}/{self.template}{shots}"
+
+    @property
+    def place(self) -> str:
+        """Where the row is, for messages."""
+        return f"{self.task}/{self.split}, example {self.example_id!r}, template {self.template}"
+
+
+def fit(request: Request, window: int, keep: int = 0) -> Request:
+    """The request with its context cut on the left to fit `window` tokens; the first `keep` (the BOS) stay.
+
+    The question is cut as a whole: all options see the same context.  Raises RequestError if not one token of it
+    would be left beside the longest option or the tokens to generate.
+    """
+    reserve = max((len(option) - 1 for option in request.options), default=request.max_new_tokens)
+    room = window - reserve
+    if len(request.context) <= room:
+        return request
+    if room <= keep:
+        remedy = "a larger DecoderConfig.max_length" if request.options else "a smaller evaluate.max_new_tokens"
+        raise RequestError(
+            f"{request.place}: {reserve} tokens of answer leave no room for a question in a window of {window} tokens; "
+            f"use {remedy}"
+        )
+    cut = len(request.context) - room
+    context = np.concatenate([request.context[:keep], request.context[keep + cut :]])
+    return dataclasses.replace(request, context=context, truncated=cut)
+
+
+def choose_examples(ids: Sequence[str], count: int | None, task: str) -> frozenset[str]:
+    """`count` of the examples (None: all), by the hash of their ids that `prepare` caps splits by.
+
+    So fewer are a part of more, and the choice depends neither on order nor on a seed.
+    """
+    return frozenset(sorted(set(ids), key=lambda one: (example_hash(task, one), one))[:count])
+
+
+def build_requests(
+    store: Store, vocabulary: Vocabulary, task: Task, split: str, *, window: int,
+    examples: int | None = None, score_eos: bool = False, max_new_tokens: int = 64,
+) -> tuple[list[Request], Counter[str]]:  # fmt: skip
+    """The requests of one prepared task and split: every chosen example under every forward template.
+
+    window: the most tokens the model takes.  examples: at most so many, chosen by id.
+    score_eos: whether the end-of-sequence token after an option counts towards its score.  T0 and seqio count it (it
+    works as a penalty on length); lm-evaluation-harness and this project's default do not.
+    Also returns counts: of questions `truncated`, with `duplicate_options`, with `boundary_differs` (tokenised apart
+    otherwise than together), and `scored_against_target` (generation rows without references of their own).
+    Raises RequestError naming the row for an empty option, an answer that is no option, or nothing to score against.
+    """
+    text = store.open_text(task.name, split)
+    table = store.open_tokens(vocabulary.digest, task.name, split)
+    forward = {template.index for template in task.templates if template.forward}
+    example_ids = text["example_id"].to_pylist()
+    chosen = choose_examples(example_ids, examples, task.name)
+    columns = {name: text[name].to_pylist() for name in ("inputs", "targets", "options", "references")}
+    start = [] if vocabulary.bos_id is None else [vocabulary.bos_id]
+    end = [vocabulary.eos_id] if score_eos else []
+    requests: list[Request] = []
+    counts: Counter[str] = Counter()
+    for row, example_id in enumerate(example_ids):
+        template = int(table.template[row])
+        if example_id not in chosen or template not in forward:
+            continue
+        texts = tuple(columns["options"][row] or ())
+        references = tuple(columns["references"][row] or ())
+        target = columns["targets"][row].strip()
+        if texts:
+            references = (target,)
+        elif not references:
+            counts["scored_against_target"] += 1
+            references = (target,)
+        request = Request(
+            task=task.name, cluster=task.cluster, split=split, example_id=example_id, template=template,
+            context=_joined(start, table.inputs(row)),
+            options=tuple(_joined(option, end) for option in (table.options(row) if texts else ())),
+            option_texts=texts, answer=int(table.answer[row]), references=references, inputs=columns["inputs"][row],
+            max_new_tokens=0 if texts else max_new_tokens, boundary_differs=bool(table.boundary_differs[row]),
+        )  # fmt: skip
+        _check(request, len(end))
+        request = fit(request, window, len(start))
+        counts["truncated"] += request.truncated > 0
+        counts["boundary_differs"] += request.boundary_differs
+        counts["duplicate_options"] += len({one.strip() for one in texts}) < len(texts)
+        requests.append(request)
+    if not requests:
+        raise RequestError(
+            f"{task.name}/{split}: the store has no row under a template that can be evaluated "
+            f"({len(example_ids)} rows, templates {sorted(forward)}); prepare the split again"
+        )
+    return requests, +counts
+
+
+def _joined(first: Sequence[int] | Tokens, second: Sequence[int] | Tokens) -> Tokens:
+    return np.concatenate([np.asarray(first, np.int32), np.asarray(second, np.int32)])
+
+
+def _check(request: Request, end: int) -> None:
+    """Raises RequestError for what could only be scored wrongly."""
+    if not len(request.context):
+        raise RequestError(
+            f"{request.place}: the input is empty and the vocabulary has no BOS, so nothing precedes the answer"
+        )
+    for index, (option, text) in enumerate(zip(request.options, request.option_texts, strict=True)):
+        if len(option) == end or not text.strip():
+            raise RequestError(f"{request.place}: option {index} of {list(request.option_texts)} is empty")
+    if request.options and not 0 <= request.answer < len(request.options):
+        raise RequestError(
+            f"{request.place}: answer {request.answer} is none of the {len(request.options)} options "
+            f"{list(request.option_texts)}"
+        )
+    if not any(reference.strip() for reference in request.references):
+        raise RequestError(f"{request.place}: there is no reference and no target to score a generated answer against")

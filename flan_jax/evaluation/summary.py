@@ -1,0 +1,150 @@
+"""The figures of a result, as data for summary.json and as a printed table."""
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from flan_jax.evaluation.aggregation import (
+    ClusterScore,
+    Difference,
+    TaskScore,
+    summarize_cluster,
+    summarize_task,
+)
+from flan_jax.evaluation.metrics import METRICS, describe, get_metrics
+from flan_jax.report.table import format_table
+
+if typing.TYPE_CHECKING:
+    from flan_jax.evaluation.results import Results
+
+VARIANTS = {"per_token": "chosen_per_token", "per_character": "chosen_per_character"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranking:
+    """Beside accuracy by sums: accuracy (mean over templates) by per-token and per-character means, with shared credit
+    for ties (`shared`), and how many of the requests had tied best options."""
+
+    task: str
+    per_token: float
+    per_character: float
+    shared: float
+    tied: int
+    requests: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """tasks: every task's figures on the reported split, its primary metric first; clusters: by primary metrics."""
+
+    split: str
+    tasks: tuple[TaskScore, ...]
+    clusters: tuple[ClusterScore, ...]
+    rankings: tuple[Ranking, ...]
+
+    def primary(self, task: str) -> TaskScore:
+        return next(score for score in self.tasks if score.task == task)
+
+    def cluster(self, name: str) -> ClusterScore:
+        return next(score for score in self.clusters if score.cluster == name)
+
+
+def summarize(results: "Results") -> Summary:
+    """Every figure of the reported split; tasks without rows there are left out."""
+    tasks: list[TaskScore] = []
+    rankings: list[Ranking] = []
+    by_cluster: dict[str, list[tuple[TaskScore, np.ndarray]]] = {}
+    for task, names in results.metrics.items():
+        for number, metric in enumerate(get_metrics(names)):
+            scores = results.scores(task, results.split, metric)
+            if scores is None:
+                continue
+            chosen_on = results.selection_split
+            selection = results.scores(task, chosen_on, metric) if chosen_on else None
+            figures = summarize_task(scores, selection, replicates=results.replicates, seed=results.seed)
+            tasks.append(figures[0])
+            if number == 0:
+                by_cluster.setdefault(scores.cluster, []).append(figures)
+        if (ranking := _ranking(results, task)) is not None:
+            rankings.append(ranking)
+    clusters = tuple(summarize_cluster(name, members) for name, members in by_cluster.items())
+    return Summary(results.split, tuple(tasks), clusters, tuple(rankings))
+
+
+def _ranking(results: "Results", task: str) -> Ranking | None:
+    rows = results.task_rows(task, results.split)
+    if not rows.num_rows or pc.min(rows["answer"]).as_py() < 0:  # type: ignore[attr-defined]
+        return None
+    accuracy = METRICS["accuracy"]
+    variants = {
+        name: float(scores.per_template().mean())
+        for name, column in VARIANTS.items()
+        if (scores := results.scores(task, results.split, accuracy, column)) is not None
+    }
+    templates = rows["template"].to_numpy()
+    credit = rows["credit"].to_numpy()
+    shared = float(np.mean([100.0 * credit[templates == template].mean() for template in np.unique(templates)]))
+    tied = int((rows["tied"].to_numpy() > 1).sum())
+    return Ranking(task, **variants, shared=shared, tied=tied, requests=rows.num_rows)
+
+
+def as_json(summary: Summary) -> dict[str, Any]:
+    """The summary as plain JSON data, numbers in points of 100, what is not finite as null."""
+    names = dict.fromkeys(score.metric for score in summary.tasks)
+    data = dataclasses.asdict(summary)
+    return _finite(data | {"metric_details": {name: describe(METRICS[name]) for name in names}})
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not np.isfinite(data) else data
+
+
+def points(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{low:.1f}–{high:.1f}"
+
+
+def results_table(summary: Summary) -> str:
+    """Tasks under their cluster: n, mean ± sd over templates with its 95% interval, worst, best-dev template."""
+    rows: list[Sequence[object]] = []
+    for cluster in summary.clusters:
+        best = points(cluster.best_dev)
+        rows.append((cluster.cluster, "", None, points(cluster.mean), bounds(cluster.low, cluster.high), None, best))
+        for score in (score for score in summary.tasks if score.task in cluster.tasks):
+            mean = points(score.mean) + (f" ± {score.sd:.1f}" if score.sd is not None else "")
+            best = points(score.best_dev)
+            if score.best_dev is not None:
+                best += f" (#{score.best_dev_template})"
+            rows.append(
+                (f"  {score.task}", score.metric, score.examples, mean, bounds(score.low, score.high),
+                 points(score.worst), best)
+            )  # fmt: skip
+    return format_table(
+        (summary.split, "metric", "n", "mean ± sd", "95% interval", "worst", "best dev"), rows, align="<<>>>>>"
+    )
+
+
+def differences_table(differences: Sequence[Difference], names: tuple[str, str] = ("base", "tuned")) -> str:
+    """Clusters with their tasks: both means, the difference and its paired 95% interval, in points."""
+    rows: list[Sequence[object]] = []
+    tasks = {row.name: row for row in differences if row.level == "task"}
+    for cluster in (row for row in differences if row.level == "cluster"):
+        for row in (cluster, *(tasks[name] for name in cluster.tasks)):
+            indent = "" if row is cluster else "  "
+            change = f"{row.difference:+.1f}"
+            rows.append(
+                (indent + row.name, row.examples, points(row.base), points(row.tuned), change,
+                 f"{row.low:+.1f} … {row.high:+.1f}")
+            )  # fmt: skip
+    return format_table(("", "n", *names, "difference", "95% interval"), rows)
