@@ -1,6 +1,6 @@
 """How a dataset is declared: names, source, splits, fields.  Free of TensorFlow.
 
-    RTE = dataset("rte", cluster="nli", tfds="super_glue/rte:1.0.2", splits=..., fields=..., ...)
+RTE = Dataset(name="rte", cluster="nli", source=Tfds("super_glue/rte:1.0.2"), splits=held_out_labels(), ...)
 """
 
 import dataclasses
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 Row = Mapping[str, Any]
-"""A source row: for TFDS the decoded example (str for text, int for labels), for generated data the generator's dict."""
+"""A source row: for TFDS the decoded example (text as str, labels as int), for generated data the generator's dict."""
 
 Fields = Mapping[str, Any]
 """What templates see.  Every value is a str, except the reserved `options` (tuple of str), `references` (tuple of str).
@@ -23,7 +23,7 @@ class Drop:
 
 
 def choice(options: Iterable[str], index: int) -> dict[str, Any]:
-    """The fields of a classification example: its options, and the text of the right one.  Raises IndexError if none."""
+    """The fields of a classification example: its options and the text of the right one.  Raises IndexError if none."""
     options = tuple(options)
     if not 0 <= index < len(options):
         raise IndexError(f"label {index} is not one of the {len(options)} options {options}")
@@ -40,7 +40,8 @@ class Generated:
 
 @dataclasses.dataclass(frozen=True)
 class Tfds:
-    """A TFDS source with its version, e.g. "super_glue/rte:1.0.2"; `manual` says what to put where, if TFDS asks."""
+    """A TFDS source with its version, e.g. "super_glue/rte:1.0.2"; `manual` names the files to put into TFDS's folder
+    for manual downloads, where TFDS cannot get them itself."""
 
     name: str
     manual: str = ""

@@ -24,7 +24,7 @@ from typing import Any
 
 from measured import print_setting
 
-from flan_jax.data.task import Mixture, Task
+from flan_jax.data.task import Mixture, Rendered, Task
 
 SEQIO_TEMPLATES = {
     "squad_v1": ("squad/v1.1:3.0.0", ("Context: ", "context", " Question: ", "question", " Answer:")),
@@ -34,7 +34,7 @@ SEQIO_TEMPLATES = {
 
 def get_task(name: str) -> Task:
     """This module is its own task registry: the project's tasks, but of a mixture only the train split."""
-    import tasks
+    import flan_jax_tasks as tasks
 
     return tasks.get_task(name)
 
@@ -59,11 +59,11 @@ def with_repeated_records(source: pathlib.Path, name: str, rows: int, target: pa
 
 
 def train_vocabulary(names: list[str], data: str, path: pathlib.Path) -> None:
-    import tasks
+    import flan_jax_tasks as tasks
     from flan_jax.data.sentencepiece_vocabulary import train_sentencepiece
 
     rendered = (row for name in names for row in tasks.get_task(name, data_dir=data).render("train", "hashed", 0))
-    train_sentencepiece((row.inputs + row.targets for row in rendered), 8000, path)
+    train_sentencepiece((row.inputs + row.targets for row in rendered if isinstance(row, Rendered)), 8000, path)
 
 
 def with_seqio(name: str, data: str, vocabulary: str) -> tuple[int, float]:
@@ -74,14 +74,15 @@ def with_seqio(name: str, data: str, vocabulary: str) -> tuple[int, float]:
     source, template = SEQIO_TEMPLATES[name]
 
     def render(x: dict[str, Any]) -> dict[str, Any]:
-        parts = [x[piece] if piece in x else piece for piece in template]
+        parts = [x.get(piece, piece) for piece in template]
         target = x["answers"]["text"][0] if "answers" in x else tf.gather(["negative", "positive"], x["label"])
         return {"inputs": tf.strings.join(parts), "targets": target}
 
     feature = seqio.Feature(seqio.SentencePieceVocabulary(vocabulary), add_eos=True)
+    rows: Any = seqio.TfdsDataSource(source, splits={"train": "train"}, tfds_data_dir=data)
     seqio.TaskRegistry.add(
         "plain",
-        source=seqio.TfdsDataSource(source, splits={"train": "train"}, tfds_data_dir=data),
+        source=rows,
         preprocessors=[
             lambda ds: ds.map(render, num_parallel_calls=tf.data.AUTOTUNE),
             seqio.preprocessors.tokenize,

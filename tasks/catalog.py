@@ -1,0 +1,87 @@
+"""Facts about every dataset, cluster and mixture.  Free of TensorFlow; importing it reads no data.
+
+Datasets are declared in the modules of `flan2021/` and `microworld/`, each of which offers `DATASETS`.
+"""
+
+import functools
+import importlib
+import pkgutil
+from types import MappingProxyType
+
+from flan_jax.data.task import Mixture
+
+from . import flan2021, microworld
+from .dataset import Dataset
+
+CLUSTERS = MappingProxyType({
+    "nli": "Natural language inference",
+    "reading_comprehension": "Reading comprehension",
+    "commonsense": "Commonsense",
+    "sentiment": "Sentiment",
+    "paraphrase": "Paraphrase",
+    "closed_book_qa": "Closed-book QA",
+    "struct_to_text": "Structure to text",
+    "coreference": "Coreference",
+    "summarization": "Summarization",
+    "translation": "Translation",
+    "reading_comprehension_with_commonsense": "Reading comprehension with commonsense",
+    "misc": "Miscellaneous",
+})  # fmt: skip
+"""The twelve clusters of FLAN (paper, figure 3), by the names used everywhere here, in the order of reports."""
+
+EXCLUDED_WITH = MappingProxyType({
+    "reading_comprehension": frozenset({"reading_comprehension_with_commonsense"}),
+    "commonsense": frozenset({"reading_comprehension_with_commonsense"}),
+    "reading_comprehension_with_commonsense": frozenset({"reading_comprehension", "commonsense"}),
+    "paraphrase": frozenset({"nli"}),
+    "nli": frozenset({"paraphrase"}),
+})  # fmt: skip
+"""Clusters that are not trained on either when one is held out, for they ask nearly the same (paper, section 2.2)."""
+
+
+@functools.cache
+def datasets() -> MappingProxyType[str, Dataset]:
+    """Every dataset by name, cluster after cluster.  Raises ValueError at a repeated name or an unknown cluster."""
+    found: dict[str, Dataset] = {}
+    for package in (flan2021, microworld):
+        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+            declared = importlib.import_module(f"{package.__name__}.{module}")
+            for dataset in getattr(declared, "DATASETS", ()):
+                if dataset.name in found:
+                    raise ValueError(f"two datasets are called {dataset.name!r}; the second is in {declared.__name__}")
+                if dataset.kind != "documents" and dataset.cluster not in CLUSTERS:
+                    raise ValueError(f"{dataset.name}: unknown cluster {dataset.cluster!r}")
+                found[dataset.name] = dataset
+    order = [*CLUSTERS]
+    by_cluster = sorted(found.values(), key=lambda d: order.index(d.cluster) if d.cluster in order else len(order))
+    return MappingProxyType({dataset.name: dataset for dataset in by_cluster})
+
+
+def trained_without(cluster: str) -> frozenset[str]:
+    """The clusters left out of training when one is held out: itself and those that ask nearly the same."""
+    return frozenset({cluster}) | EXCLUDED_WITH.get(cluster, frozenset())
+
+
+@functools.cache
+def mixtures() -> MappingProxyType[str, Mixture]:
+    """Every named mixture.
+
+    For each benchmark b: `b` (all tuning tasks), `b_loo_<cluster>` for every cluster it has (train on the others,
+    evaluate that one), and `b_documents` where it has plain documents.
+    """
+    found = {}
+    for benchmark in dict.fromkeys(dataset.benchmark for dataset in datasets().values()):
+        members = [d for d in datasets().values() if d.benchmark == benchmark]
+        tuning = [d for d in members if d.kind != "documents"]
+        documents = tuple(d.name for d in members if d.kind == "documents")
+        names = tuple(d.name for d in tuning)
+        found[benchmark] = Mixture(benchmark, train=names, evaluate=names)
+        for cluster in (c for c in CLUSTERS if any(d.cluster == c for d in tuning)):
+            inside = tuple(d.name for d in tuning if d.cluster == cluster)
+            others = tuple(d.name for d in tuning if d.cluster not in trained_without(cluster))
+            left_out = f"{benchmark}_loo_{cluster}"
+            found[left_out] = Mixture(left_out, train=others, evaluate=inside)
+        if documents:
+            name = f"{benchmark}_documents"
+            found[name] = Mixture(name, train=documents, evaluate=())
+    return MappingProxyType(found)

@@ -1,0 +1,1 @@
+"""The datasets of FLAN 2021, a file for each cluster."""

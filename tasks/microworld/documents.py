@@ -1,0 +1,155 @@
+"""Plain documents of the world to pretrain a base model on: it meets the words and the skills here, and no instruction.
+
+Most documents tell a short story and then talk about it: who says what, whether that is so, what is not told, with
+several words for yes and no.  The others tell lore, reviews, lines in two languages, what pronouns mean.  None uses a
+template of a dataset, and no story is told that some dataset tests (sampling.split_of).
+"""
+
+from random import Random
+
+from ..dataset import Dataset
+from .coreference import pronoun_story
+from .lore import TOWN_RELATIONS, TOWNS, TRADES, USES, WISHES, in_oru, review, town_sentence
+from .sampling import Example, generated
+from .suite import CITATION, LICENCE
+from .world import PEOPLE, Story, capital, false_statement, make_story, untold
+
+CLAIMS = (
+    ("{q} {a}.", ("Yes", "No"), 6),
+    ("{S}: {a}.", ("true", "false"), 3),
+    ("{S}, {a}.", ("right", "wrong"), 3),
+    ("{q} The answer is {a}.", ("yes", "no"), 1),
+    ("{q} {n} says {a}.", ("yes", "no"), 1),
+    ("Is it told that {s}? {a}.", ("Yes", "No"), 1),
+    ("{S}. This is {a}.", ("true", "false"), 1),
+    ("That {s} is {a}.", ("true", "false"), 1),
+    ("{n} says that {s}. {n} is {a}.", ("right", "wrong"), 1),
+    ("{n} thinks that {s}, and this is {a}.", ("right", "wrong"), 1),
+)
+"""Ways to say of a statement whether the story holds it: {s} clause, {S} with capital, {q} question, {n} somebody."""
+
+
+def _claim(random: Random, story: Story) -> str:
+    holds = random.random() < 0.5
+    fact = random.choice(story.facts) if holds else false_statement(random, story)
+    form, answers, _ = random.choices(CLAIMS, weights=[weight for _, _, weight in CLAIMS])[0]
+    clause = fact.say(random.choice((0, 0, 0, 1)))
+    return form.format(s=clause, S=capital(clause), q=fact.ask(), n=random.choice(PEOPLE), a=answers[0 if holds else 1])
+
+
+def _told(random: Random, story: Story) -> str:
+    """A question that the story answers with yes or no, or leaves open."""
+    fact, answer = random.choice(
+        (
+            (random.choice(story.facts), "yes"),
+            (false_statement(random, story), "no"),
+            (untold(random, story), "not told"),
+        )
+    )
+    return f"{fact.ask()} It is not told." if answer == "not told" else f"{fact.ask()} The story says {answer}."
+
+
+def _correction(random: Random, story: Story) -> str:
+    """Somebody retells the story, and corrects every slip at once."""
+    retold = []
+    for fact in random.sample(story.facts, len(story.facts)):
+        slip = false_statement(random, story)
+        if slip.subject == fact.subject and slip.relation == fact.relation:
+            retold.append(f"{capital(slip.say())}, no, {fact.value}.")
+        else:
+            retold.append(fact.sentence())
+    return " ".join(retold)
+
+
+def _question(random: Random, story: Story) -> str:
+    fact = random.choice(story.facts)
+    if random.random() < 0.5:
+        return f"{fact.ask_value()} {capital(fact.value)}."
+    return f"{fact.ask_subject()} {fact.subject}."
+
+
+def _story(random: Random) -> Example:
+    """A story of one to three facts and two to five remarks on it."""
+    story = make_story(random, facts=random.choice((1, 1, 0)))
+    remarks = random.choices((_claim, _told, _question, _correction), weights=(8, 1, 1, 2), k=random.randint(2, 5))
+    return story.key, {"text": story.text + "\n" + " ".join(remark(random, story) for remark in remarks)}
+
+
+def _retold(random: Random) -> Example:
+    """A story, then the same in other words."""
+    story = make_story(random)
+    again = " ".join(fact.sentence(1) for fact in random.sample(story.facts, len(story.facts)))
+    return story.key, {"text": f"{story.text}\nThat is to say: {again}"}
+
+
+def _pronouns(random: Random) -> Example:
+    text, pronoun, meant, _ = pronoun_story(random)
+    return text, {"text": f"{text}\nHere the word {pronoun} means {meant}."}
+
+
+def _people(random: Random) -> Example:
+    """What people in a mood or of a trade do, and what things are for."""
+    lines = []
+    for person in random.sample(PEOPLE, 3):
+        mood, trade, thing = random.choice(sorted(WISHES)), random.choice(sorted(TRADES)), random.choice(sorted(USES))
+        lines.append(
+            random.choice(
+                (
+                    f"{person} is {mood} and wants to {WISHES[mood]}.",
+                    f"{person} is a {trade} and {TRADES[trade]}.",
+                    f"{person} has a {thing} and can {USES[thing]} it.",
+                )
+            )
+        )
+    text = " ".join(lines)
+    return text, {"text": text}
+
+
+def _towns(random: Random) -> Example:
+    """Three facts of one town; the town's lore is told again and again."""
+    town = random.choice(TOWNS)
+    text = " ".join(f"{capital(town_sentence(town, r))}." for r in random.sample(sorted(TOWN_RELATIONS), 3))
+    return "train lore " + text, {"text": f"{text} {random.choice(PEOPLE)} told me."}
+
+
+def _visit(random: Random) -> Example:
+    pleased = random.random() < 0.5
+    deny, worth, tone = ("", "good", "positive") if pleased else ("not ", "bad", "negative")
+    ends = (
+        f"{random.choice(PEOPLE)} was {deny}pleased and will {deny}come again.",
+        f"It was a {worth} visit, and the review is {tone}.",
+    )
+    text = review(random, pleased)
+    return text, {"text": f"{text} {random.choice(ends)}"}
+
+
+def _two_languages(random: Random) -> Example:
+    story = make_story(random, facts=random.choice((1, 2)))
+    lines = " ".join(f"{fact.sentence()} In Oru: {in_oru(fact)}" for fact in story.facts)
+    return story.key, {"text": lines}
+
+
+KINDS = ((_story, 16), (_retold, 1), (_pronouns, 1), (_people, 1), (_towns, 1), (_visit, 1), (_two_languages, 1))
+
+
+def _document(random: Random) -> Example:
+    kinds, weights = zip(*KINDS, strict=True)
+    return random.choices(kinds, weights=weights)[0](random)
+
+
+DATASETS = (
+    Dataset(
+        name="microworld_documents",
+        cluster="documents",
+        benchmark="microworld",
+        source=generated("documents", _document, {"train": 60000, "validation": 300}),
+        splits={"train": "train", "validation": "validation"},
+        fields=lambda row: row,
+        field_names=("text",),
+        kind="documents",
+        metrics=(),
+        licence=LICENCE,
+        citation=CITATION,
+        template_group="microworld/documents",
+    ),
+)

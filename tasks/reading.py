@@ -1,0 +1,185 @@
+"""Rows of a prepared TFDS directory, read in the order of its files.
+
+TFDS says what is there and where; records are read and decoded here, as protocol buffers: parsing example by example in
+a tf.data graph, as TFDS does, costs several times more for short texts.  TensorFlow itself is imported only where a
+dataset has to be prepared or its files are not TFRecord.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from flan_jax.errors import FlanJaxError
+
+from .dataset import Row, Tfds
+from .splits import RowRange
+from .tfrecord import read_records
+
+
+class DatasetMissing(FlanJaxError):
+    """The data are not where they are looked for: says where that is and how to get them there."""
+
+
+class DatasetVersionMissing(FlanJaxError):
+    """The dataset is there, in other versions: names them."""
+
+
+class ManualDownloadMissing(FlanJaxError):
+    """A dataset that TFDS cannot download: says what to put where."""
+
+
+class UnsupportedFeature(FlanJaxError):
+    """A feature of the TFDS dataset that is neither text nor a number nor a list of those."""
+
+
+def data_directory(data_dir: str | None = None) -> str:
+    """Where TFDS data are looked for: `data_dir`, else $TFDS_DATA_DIR, else TFDS's own default."""
+    return os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+
+
+def open_builder(source: Tfds, data_dir: str | None = None, download: bool = False) -> Any:
+    """The TFDS builder of a prepared directory.  Downloads and prepares only when asked to.
+
+    Raises DatasetMissing, DatasetVersionMissing or ManualDownloadMissing.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow_datasets as tfds
+
+    directory = data_directory(data_dir)
+    name, _, version = source.name.partition(":")
+    try:
+        builder = tfds.builder(source.name, data_dir=directory)
+    except AssertionError as error:  # neither prepared in this version nor offered in it by the installed TFDS
+        raise _version_missing(name, version, directory, str(error)) from error
+    except tfds.core.DatasetNotFoundError as error:
+        raise DatasetMissing(f"TFDS knows no dataset {name!r}, and {directory} holds none of that name") from error
+    if not builder.info.splits and download:
+        builder.download_and_prepare()
+    if not builder.info.splits:
+        if source.manual:
+            raise ManualDownloadMissing(
+                f"{source.name} is not in {directory}, and TFDS cannot download it.\n"
+                f"  put {source.manual} into {os.path.join(directory, 'downloads', 'manual')},\n"
+                f"  then:   tfds build {source.name} --data_dir={directory}"
+            )
+        if _versions(directory, name):
+            raise _version_missing(name, version, directory, "")
+        raise DatasetMissing(
+            f"{source.name} is not in {directory}.\n"
+            f"  prepare it there:     tfds build {source.name} --data_dir={directory}\n"
+            f"  or say where it is:   export TFDS_DATA_DIR=/path/to/tensorflow_datasets"
+        )
+    return builder
+
+
+def _versions(directory: str, name: str) -> list[str]:
+    folder = os.path.join(directory, name)
+    return sorted(d for d in os.listdir(folder) if d[:1].isdigit()) if os.path.isdir(folder) else []
+
+
+def _version_missing(name: str, version: str, directory: str, reason: str) -> DatasetVersionMissing:
+    present = ", ".join(_versions(directory, name)) or "none"
+    return DatasetVersionMissing(
+        f"{name} is wanted in version {version}; versions in {directory}: {present}.\n"
+        f"  prepare the wanted one there:   tfds build {name}:{version} --data_dir={directory}"
+        + (f"\n  TFDS says: {reason.splitlines()[0]}" if reason else "")
+    )
+
+
+def split_sizes(builder: Any) -> dict[str, int]:
+    """Rows of every split of a prepared dataset."""
+    return {name: info.num_examples for name, info in builder.info.splits.items()}
+
+
+def read_rows(builder: Any, rows: RowRange) -> Iterator[Row]:
+    """The rows of a range in the order of the split's files: text as str, labels and numbers as int or float.
+
+    Raises UnsupportedFeature, CorruptRecords.
+    """
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    example: Any = getattr(tf_example_pb2, "Example")  # noqa: B009 - made at run time, unknown to type checkers
+    decode = feature_decoders(builder.info.features)
+    info = builder.info.splits[rows.split]
+    first = 0
+    for path, length in zip(info.filepaths, info.shard_lengths, strict=True):
+        start, stop = max(rows.start - first, 0), min(rows.stop - first, length)
+        first += length
+        if start >= stop:
+            continue
+        for record in _records(builder.info.file_format, path, start, stop):
+            yield TfdsRow(example.FromString(record).features.feature, decode)
+
+
+def _records(file_format: Any, path: Any, start: int, stop: int) -> Iterator[bytes]:
+    from tensorflow_datasets.core import file_adapters
+
+    if file_format is file_adapters.FileFormat.TFRECORD:
+        with path.open("rb") as file:
+            yield from read_records(file, str(path), start, stop)
+    else:
+        dataset: Any = file_adapters.ADAPTER_FOR_FORMAT[file_format].make_tf_data(path)
+        yield from dataset.skip(start).take(stop - start).as_numpy_iterator()
+
+
+class TfdsRow(Mapping[str, Any]):
+    """One decoded example.  A field is decoded when it is asked for: some datasets carry whole web pages along."""
+
+    __slots__ = ("decoders", "features")
+
+    def __init__(self, features: Any, decoders: Mapping[str, Callable[[Any], Any]]):
+        self.features = features
+        self.decoders = decoders
+
+    def __getitem__(self, name: str) -> Any:
+        return self.decoders[name](self.features)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.decoders)
+
+    def __len__(self) -> int:
+        return len(self.decoders)
+
+
+def feature_decoders(features: Any) -> dict[str, Callable[[Any], Any]]:
+    """Functions from the stored record to the value of each field, by the field's name."""
+    return {name: _decoder(feature, name) for name, feature in features.items()}
+
+
+def _decoder(feature: Any, path: str) -> Callable[[Any], Any]:
+    import tensorflow_datasets as tfds
+
+    if isinstance(feature, tfds.features.FeaturesDict):
+        inner = {name: _decoder(child, f"{path}/{name}") for name, child in feature.items()}
+        return lambda stored: {name: decode(stored) for name, decode in inner.items()}
+    if isinstance(feature, tfds.features.Sequence):
+        if isinstance(feature.feature, tfds.features.FeaturesDict):
+            inner = {name: _values(child, f"{path}/{name}") for name, child in feature.feature.items()}
+            return lambda stored: {name: decode(stored) for name, decode in inner.items()}
+        return _values(feature.feature, path)
+    values = _values(feature, path)
+
+    def only(stored: Any) -> Any:
+        (value,) = values(stored)
+        return value
+
+    return only
+
+
+def _values(feature: Any, path: str) -> Callable[[Any], list[Any]]:
+    """All values stored under one path, as a list."""
+    import tensorflow_datasets as tfds
+
+    if feature.shape != () or not isinstance(feature, tfds.features.Tensor):
+        raise UnsupportedFeature(f"field {path!r} is a {feature}; only text, numbers and lists of them can be read")
+    dtype: Any = feature.np_dtype
+    kind = np.dtype(dtype).kind
+    if kind == "O":
+        return lambda stored: [value.decode("utf-8") for value in stored[path].bytes_list.value]
+    if kind == "b":
+        return lambda stored: [bool(value) for value in stored[path].int64_list.value]
+    if kind in "iu":
+        return lambda stored: list(stored[path].int64_list.value)
+    return lambda stored: list(stored[path].float_list.value)

@@ -1,0 +1,211 @@
+"""From a declared dataset to a task that can be prepared."""
+
+import difflib
+import functools
+import hashlib
+import inspect
+import json
+import pathlib
+import sys
+from collections.abc import Iterable, Iterator
+
+from flan_jax.data.task import Dropped, Mixture, Rendered, Task, TemplateInfo
+from flan_jax.errors import FlanJaxError
+
+from . import catalog
+from .dataset import Dataset, Drop, Fields, Generated, Row
+from .splits import resolve
+from .templating import (
+    RENDERER_VERSION,
+    RESERVED,
+    FieldsError,
+    TemplateFile,
+    choose_template,
+    read_templates,
+    render,
+)
+
+TEMPLATES = pathlib.Path(__file__).parent / "templates"
+
+
+class UnknownName(FlanJaxError, KeyError):
+    """No task or mixture of that name: names the nearest ones."""
+
+    __str__ = Exception.__str__  # KeyError would show the message's repr
+
+
+class RowError(FlanJaxError):
+    """A source row that its dataset cannot be made from: names dataset, split and row."""
+
+
+class SplitMissing(FlanJaxError):
+    """A split that the dataset does not have: names those it has."""
+
+
+def task(name: str, data_dir: str | None = None, download: bool = False) -> Task:
+    """The task of a declared dataset.  Reads its template file, none of its data."""
+    if name not in catalog.datasets():
+        raise _unknown("task", name, catalog.datasets())
+    return make_task(catalog.datasets()[name], data_dir=data_dir, download=download)
+
+
+def mixture(name: str) -> Mixture:
+    """A named mixture, or the mixture of one task."""
+    if name in catalog.mixtures():
+        return catalog.mixtures()[name]
+    if name in catalog.datasets():
+        return Mixture(name, train=(name,), evaluate=() if catalog.datasets()[name].kind == "documents" else (name,))
+    raise _unknown("mixture", name, (*catalog.mixtures(), *catalog.datasets()))
+
+
+def _unknown(what: str, name: str, names: Iterable[str]) -> UnknownName:
+    near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return UnknownName(f"there is no {what} {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+
+
+def make_task(
+    dataset: Dataset, templates: pathlib.Path = TEMPLATES, data_dir: str | None = None, download: bool = False
+) -> Task:
+    """A dataset, its templates and its rows as the task that the data layers work with.
+
+    templates: the folder with template files.  data_dir, download: see `reading.open_builder`.
+    Raises TemplateError; rendering raises RowError, SplitMissing and the errors of `reading`.
+    """
+    path = templates / f"{dataset.template_group}.yaml"
+    documents = dataset.kind == "documents"
+    file = None if documents else read_templates(path, dataset.field_names, dataset.kind == "classification")
+    infos = tuple(template.info for template in file.templates) if file else (TemplateInfo(0),)
+
+    def render_split(split: str, templates: str | tuple[int, ...], seed: int) -> Iterator[Rendered | Dropped]:
+        for place, example_id, row in read_split(dataset, split, data_dir, download):
+            yield from _render_row(dataset, file, infos, place, example_id, row, templates, seed)
+
+    source = dataset.source
+    return Task(
+        name=dataset.name,
+        cluster=dataset.cluster,
+        benchmark=dataset.benchmark,
+        kind=dataset.kind,
+        metrics=dataset.metrics,
+        splits=tuple(dataset.splits),
+        templates=infos,
+        source=f"generated:{source.version}" if isinstance(source, Generated) else source.name,
+        licence=dataset.licence,
+        citation=dataset.citation,
+        fingerprint=_fingerprint(dataset, file),
+        template_file=file.path if file else "",
+        render=render_split,
+    )
+
+
+def read_split(
+    dataset: Dataset, split: str, data_dir: str | None = None, download: bool = False
+) -> Iterator[tuple[str, str, Row]]:
+    """(place, example id, row) of one of our splits; the place is for error messages.  Raises SplitMissing."""
+    if split not in dataset.splits:
+        raise SplitMissing(f"{dataset.name} has no split {split!r}; it has {', '.join(dataset.splits)}")
+    source, rule = dataset.source, dataset.splits[split]
+    if isinstance(source, Generated):
+        for number, row in enumerate(source.rows(rule)):
+            yield f"{dataset.name} ({split}, row {number})", f"{rule}-{number}", row
+        return
+    from .reading import open_builder, read_rows, split_sizes
+
+    builder = open_builder(source, data_dir, download)
+    ranges = resolve(dataset.splits, split_sizes(builder))
+    if split not in ranges:
+        present = ", ".join(split_sizes(builder))
+        raise SplitMissing(f"{source.name} in {builder.data_path} has no split {rule.split!r}; it has {present}")
+    rows = ranges[split]
+    for number, row in enumerate(read_rows(builder, rows), rows.start):
+        yield f"{dataset.name} ({source.name}, split {rows.split}, row {number})", f"{rows.split}-{number}", row
+
+
+def count_rows(dataset: Dataset, split: str, data_dir: str | None = None) -> int:
+    """How many source rows one of our splits has, before any is dropped."""
+    if isinstance(dataset.source, Generated):
+        return sum(1 for _ in dataset.source.rows(dataset.splits[split]))
+    from .reading import open_builder, split_sizes
+
+    return len(resolve(dataset.splits, split_sizes(open_builder(dataset.source, data_dir)))[split])
+
+
+def _fields(dataset: Dataset, place: str, row: Row) -> Fields | Drop:
+    try:
+        return dataset.fields(row)
+    except KeyError as error:
+        raise RowError(f"{place}: the row has no {error.args[0]!r}; it has {', '.join(row)}") from error
+    except (IndexError, TypeError, ValueError, AttributeError) as error:
+        raise RowError(f"{place}: {error}") from error
+
+
+def _render_row(
+    dataset: Dataset,
+    file: TemplateFile | None,
+    infos: tuple[TemplateInfo, ...],
+    place: str,
+    example_id: str,
+    row: Row,
+    templates: str | tuple[int, ...],
+    seed: int,
+) -> Iterator[Rendered | Dropped]:
+    if templates == "hashed":
+        chosen = (choose_template(len(infos), seed, dataset.name, example_id),)
+    elif templates == "forward":
+        chosen = tuple(info.index for info in infos if info.forward)
+    elif isinstance(templates, tuple):
+        chosen = templates
+    else:
+        raise ValueError(f"templates={templates!r}: neither 'hashed' nor 'forward' nor a tuple of indexes")
+    fields = _fields(dataset, place, row)
+    for index in chosen:
+        if isinstance(fields, Drop):
+            yield Dropped(example_id, fields.reason)
+            continue
+        texts = {name: value for name, value in fields.items() if name not in RESERVED}
+        if file is None:
+            text = fields["text"]
+            document = Rendered("", text, (), -1, (), 0, example_id, {})
+            yield document if text.strip() else Dropped(example_id, "empty target")
+            continue
+        try:
+            inputs, targets, options, answer, references = render(file.templates[index], fields)
+        except FieldsError as error:
+            raise RowError(f"{place}: {error}") from error
+        if targets:
+            yield Rendered(inputs, targets, options, answer, references, index, example_id, texts)
+        else:
+            yield Dropped(example_id, "empty target")
+
+
+def _fingerprint(dataset: Dataset, file: TemplateFile | None) -> str:
+    """Digest of what decides the rendered text: the declaration, the code that maps fields, templates, the renderer.
+
+    The code is the text of the module that declares the mapping, so another Python gives the same digest; for generated
+    rows it is that of the generator's whole package.
+    """
+    source = dataset.source
+    facts = {
+        "name": dataset.name,
+        "source": source.version if isinstance(source, Generated) else source.name,
+        "splits": {ours: repr(rule) for ours, rule in dataset.splits.items()},
+        "kind": dataset.kind,
+        "fields": _module_text(dataset.fields.__module__),
+        "generator": _package_text(source.rows.__module__) if isinstance(source, Generated) else "",
+        "templates": file.digest if file else "",
+        "renderer": RENDERER_VERSION,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def _module_text(module: str) -> str:
+    return inspect.getsource(sys.modules[module])
+
+
+@functools.cache
+def _package_text(module: str) -> str:
+    """The text of a module and of those beside it in its package."""
+    path = pathlib.Path(inspect.getfile(sys.modules[module]))
+    paths = sorted(path.parent.glob("*.py")) if sys.modules[module].__package__ else [path]
+    return "\0".join(f"{path.name}\0{path.read_text(encoding='utf-8')}" for path in paths)

@@ -1,0 +1,75 @@
+"""Which rows of a source make our train, validation and test: FLAN's rules, as data.
+
+FLAN trains on at most 30,000 examples a dataset and keeps 200 for choosing a template (paper, section 2.1).  Where the
+official test labels are hidden, the official validation serves as test and the last rows of train as validation.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+CAP = 30_000
+VALIDATION = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """rows[start:stop] of one split of the source, with Python's meaning of negative and absent bounds."""
+
+    split: str
+    start: int | None = None
+    stop: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RowRange:
+    """The rows start <= row < stop of one split of the source, after the rule has met its true size."""
+
+    split: str
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def official(train: int = CAP, validation: int = VALIDATION) -> dict[str, Rows]:
+    """All three splits have labels: the first rows of train and of validation, and the whole test."""
+    return {"train": Rows("train", 0, train), "validation": Rows("validation", 0, validation), "test": Rows("test")}
+
+
+def held_out_labels(
+    train: int = CAP, validation: int = VALIDATION, test: str = "validation", source: str = "train"
+) -> dict[str, Rows]:
+    """Test labels are hidden: the official split `test` is the test, and the last rows of train are the validation."""
+    return {"train": Rows(source, 0, train), "validation": Rows(source, -validation), "test": Rows(test)}
+
+
+def resolve(rules: Mapping[str, Rows], sizes: Mapping[str, int]) -> dict[str, RowRange]:
+    """The rows of each of our splits, given the true sizes of the source's splits.
+
+    A prepared directory may hold less than the rule was written for (and TFDS does not clip slices): bounds are clipped
+    to the split; rows counted from the end are at most a third of the split; train gives up what another split takes.
+    Our splits whose source split is absent are left out.  The result is disjoint.
+    """
+    ranges = {}
+    for ours, rule in rules.items():
+        if rule.split in sizes:
+            size = sizes[rule.split]
+            bounds = [b for other in rules.values() if other.split == rule.split for b in (other.start, other.stop)]
+            tail = max((-bound for bound in bounds if bound is not None and bound < 0), default=0)
+            scale = min(1.0, max(1, size // 3) / tail) if tail else 1.0
+            start, stop, _ = slice(_shrink(rule.start, scale), _shrink(rule.stop, scale)).indices(size)
+            ranges[ours] = RowRange(rule.split, start, max(start, stop))
+    train = ranges.get("train")
+    for ours, held in ranges.items():
+        if train is not None and ours != "train" and held.split == train.split:
+            start, stop = train.start, train.stop
+            if start < held.stop and held.start < stop:  # they overlap: keep what lies before, or else what lies after
+                start, stop = (start, held.start) if start < held.start else (held.stop, max(stop, held.stop))
+            ranges["train"] = train = RowRange(train.split, start, stop)
+    return ranges
+
+
+def _shrink(bound: int | None, scale: float) -> int | None:
+    """A bound counted from the end, brought nearer to it; others as they are."""
+    return bound if bound is None or bound >= 0 or scale == 1.0 else -max(1, int(-bound * scale))

@@ -1,0 +1,61 @@
+"""Split rules: FLAN's numbers on the true sizes, and disjoint on any size."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.splits import RowRange, Rows, held_out_labels, official, resolve
+
+
+def test_capped_with_the_last_rows_held_out():
+    ranges = resolve(held_out_labels(), {"train": 87_599, "validation": 10_570})
+    assert ranges == {
+        "train": RowRange("train", 0, 30_000),
+        "validation": RowRange("train", 87_399, 87_599),
+        "test": RowRange("validation", 0, 10_570),
+    }
+
+
+def test_train_smaller_than_the_cap_gives_up_what_validation_takes():
+    ranges = resolve(held_out_labels(), {"train": 2_490, "validation": 277, "test": 3_000})
+    assert ranges["train"] == RowRange("train", 0, 2_290)
+    assert ranges["validation"] == RowRange("train", 2_290, 2_490)
+
+
+def test_official_splits():
+    ranges = resolve(official(), {"train": 610_320, "validation": 1_999, "test": 1_999})
+    assert [len(ranges[split]) for split in ("train", "validation", "test")] == [30_000, 200, 1_999]
+
+
+def test_split_that_is_not_prepared_is_left_out():
+    assert set(resolve(official(), {"train": 10, "validation": 10})) == {"train", "validation"}
+
+
+def test_three_parts_of_one_split():
+    rules = {"train": Rows("train", 0, -600), "validation": Rows("train", -600, -500), "test": Rows("train", -500)}
+    assert [len(r) for r in resolve(rules, {"train": 2_259}).values()] == [1_659, 100, 500]
+
+
+@given(size=st.integers(3, 70_000), validation=st.integers(0, 500))
+@pytest.mark.parametrize("rules", [
+    official(), held_out_labels(), held_out_labels(validation=50), held_out_labels(test="train"),
+    {"train": Rows("train", 0, -600), "validation": Rows("train", -600, -500), "test": Rows("train", -500)},
+    {"train": Rows("train", 30_200, 60_200), "validation": Rows("train", 60_200, 60_400), "test": Rows("train", -3000)},
+])  # fmt: skip
+def test_disjoint_and_inside_at_any_size(rules: dict[str, Rows], size: int, validation: int):
+    sizes = {"train": size, "validation": validation, "test": 100}
+    ranges = resolve(rules, sizes)
+    for ours, rows in ranges.items():
+        assert 0 <= rows.start <= rows.stop <= sizes[rows.split]
+        if ours != "train":
+            train = ranges["train"]
+            assert train.split != rows.split or not set(range(train.start, train.stop)) & set(
+                range(rows.start, rows.stop)
+            )
+
+
+@pytest.mark.parametrize("size", [3, 10, 100, 599])
+def test_small_directory_keeps_most_for_training(size: int):
+    ranges = resolve(held_out_labels(), {"train": size})
+    assert len(ranges["validation"]) == min(200, size // 3)
+    assert len(ranges["train"]) == size - len(ranges["validation"])

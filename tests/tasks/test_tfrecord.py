@@ -1,0 +1,75 @@
+"""Reading TFRecord without TensorFlow: the same records as TensorFlow wrote, and nothing that it did not."""
+
+import io
+import pathlib
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.tfrecord import CorruptRecords, crc32c, masked_crc32c, read_records
+
+
+def written(records: list[bytes]) -> bytes:
+    lengths = [struct.pack("<Q", len(record)) for record in records]
+    parts = zip(lengths, masked_crc32c(lengths), records, masked_crc32c(records), strict=True)
+    return b"".join(n + struct.pack("<I", a) + r + struct.pack("<I", b) for n, a, r, b in parts)
+
+
+def test_published_checksums():
+    """RFC 3720, appendix B.4, and the usual check value."""
+    vectors = {
+        b"\0" * 32: 0x8A9136AA,
+        b"\xff" * 32: 0x62A8AB43,
+        bytes(range(32)): 0x46DD794E,
+        b"123456789": 0xE3069283,
+        b"": 0,
+    }
+    assert crc32c(list(vectors)).tolist() == list(vectors.values())
+
+
+@given(records=st.lists(st.binary(max_size=50), max_size=8))
+def test_checksum_of_a_record_does_not_depend_on_its_company(records: list[bytes]):
+    assert crc32c(records).tolist() == [crc32c([record]).item() for record in records]
+
+
+@settings(max_examples=30)
+@given(records=st.lists(st.binary(max_size=50), max_size=12), data=st.data())
+def test_any_range_can_be_read(records: list[bytes], data: st.DataObject):
+    start = data.draw(st.integers(0, len(records)))
+    stop = data.draw(st.integers(start, len(records)))
+    assert list(read_records(io.BytesIO(written(records)), "f", start, stop)) == records[start:stop]
+
+
+def test_more_records_than_are_checked_together():
+    records = [str(i).encode() * (i % 7) for i in range(3000)]
+    assert list(read_records(io.BytesIO(written(records)), "f", 5, 2999)) == records[5:2999]
+
+
+@pytest.mark.parametrize("place", [0, 3, 9, 12, 15, 17, 20])
+def test_a_changed_byte_is_found_and_named(place: int):
+    content = bytearray(written([b"first", b"second", b"third"]))
+    content[place + 21] ^= 4  # within the second record
+    with pytest.raises(CorruptRecords, match=r"f.* record 1"):
+        list(read_records(io.BytesIO(bytes(content)), "f", 0, 3))
+
+
+@pytest.mark.parametrize("cut", [1, 4, 9, 20])
+def test_a_file_cut_short_is_found(cut: int):
+    content = written([b"first", b"second", b"third"])
+    with pytest.raises(CorruptRecords, match=r"f ends (within|before) record 2"):
+        list(read_records(io.BytesIO(content[:-cut]), "f", 0, 3))
+    assert list(read_records(io.BytesIO(content[:-cut]), "f", 0, 2)) == [b"first", b"second"]
+
+
+def test_tensorflow_writes_what_is_read(tmp_path: pathlib.Path):
+    tf = pytest.importorskip("tensorflow")
+    records = [np.random.default_rng(i).bytes(37 * i) for i in range(40)]
+    with tf.io.TFRecordWriter(str(tmp_path / "f")) as writer:
+        for record in records:
+            writer.write(record)
+    assert (tmp_path / "f").read_bytes() == written(records)
+    with (tmp_path / "f").open("rb") as file:
+        assert list(read_records(file, "f", 0, 40)) == records
