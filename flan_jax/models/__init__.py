@@ -1,1 +1,3 @@
 """The decoder, its attention backends, positions and cache.  Knows nothing of data."""
+
+from .config import DecoderConfig as DecoderConfig

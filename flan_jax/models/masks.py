@@ -1,0 +1,32 @@
+"""Which token of a packed row may see which."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+# Finite, so that no row of scores becomes NaN; exp of it is exactly 0 beside any real score, so what is masked adds exactly nothing.
+MASKED = -1e30
+
+
+class Documents(NamedTuple):
+    """Which tokens of a row belong together.
+
+    `segment_ids`: 1, 2, ... for the documents of a row, 0 for padding.  `branch_ids` splits a document into a shared prefix (0) and
+    continuations (1, 2, ...) that see the prefix and themselves but not each other; None where there are no branches.
+    """
+
+    segment_ids: Int[Array, "B T"]
+    branch_ids: Int[Array, "B T"] | None = None
+
+
+def visible(documents: Documents, queries: slice, keys: slice) -> Bool[Array, "B Q S"]:
+    """Causal by column, within one document (padding sees padding), and from a branch only itself and the shared prefix."""
+    columns = jnp.arange(documents.segment_ids.shape[1])
+    segments, branches = documents
+    mask = columns[queries, None] >= columns[None, keys]
+    mask = mask & (segments[:, queries, None] == segments[:, None, keys])
+    if branches is not None:
+        key = branches[:, None, keys]
+        mask = mask & ((key == 0) | (key == branches[:, queries, None]))
+    return mask

@@ -1,0 +1,54 @@
+"""The blockwise backend against the formula written out, and refusal of what is not there."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from flan_jax.models import blockwise
+from flan_jax.models.attention import UnsupportedAttention, backend
+from flan_jax.models.masks import Documents, visible
+
+
+def plain_attention(q, k, v, documents):
+    """Every score of the square, key/value heads repeated, gradients by autodiff."""
+    length, group = q.shape[1], q.shape[2] // k.shape[2]
+    k, v = jnp.repeat(k, group, axis=2), jnp.repeat(v, group, axis=2)
+    scores = jnp.einsum("BTNH,BSNH->BNTS", q, k) / jnp.sqrt(q.shape[-1])
+    mask = visible(documents, slice(0, length), slice(0, length))
+    weights = jax.nn.softmax(jnp.where(mask[:, None], scores, -jnp.inf), axis=-1)
+    return jnp.einsum("BNTS,BSNH->BTNH", weights, v)
+
+
+@pytest.mark.parametrize("length", [5, 128, 150])
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+@pytest.mark.parametrize("branched", [False, True])
+def test_blockwise_equals_the_formula_with_its_gradients(length, kv_heads, branched):
+    random = np.random.default_rng(0)
+    q, k, v, out = (
+        jnp.asarray(random.normal(size=(2, length, heads, 8)), jnp.float32) for heads in (4, kv_heads, kv_heads, 4)
+    )
+    segments = np.sort(random.integers(0, 4, (2, length)), axis=1)[:, ::-1].astype(np.int32)
+    branches = jnp.asarray(random.integers(0, 3, (2, length)), jnp.int32) if branched else None
+    documents = Documents(jnp.asarray(segments), branches)
+
+    def with_gradients(attention):
+        value, pull = jax.vjp(lambda q, k, v: attention(q, k, v, documents), q, k, v)
+        return value, *pull(out)
+
+    for got, want in zip(with_gradients(blockwise.attention), with_gradients(plain_attention), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 128, 129, 512, 1024, 4097])
+def test_blocks_cover_every_query_once_and_are_few(length):
+    queries = [range(length)[block] for block, _ in blockwise.blocks(length)]
+    assert [column for block in queries for column in block] == list(range(length))
+    assert len(queries) <= blockwise.MOST_BLOCKS
+    assert all(keys == slice(0, block.stop) for block, keys in blockwise.blocks(length))
+
+
+@pytest.mark.parametrize("name", ["splash", "cudnn", "flash"])
+def test_a_backend_that_is_not_there_is_refused_naming_those_that_are(name):
+    with pytest.raises(UnsupportedAttention, match=f"{name}.*cpu.*one of: xla"):
+        backend(name)
