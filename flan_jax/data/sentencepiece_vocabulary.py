@@ -56,7 +56,7 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
 
 
 def train_sentencepiece(
-    texts: Iterable[str], size: int, path: str | pathlib.Path, model_type: Literal["unigram", "bpe"] = "unigram"
+    texts: Iterable[str], size: int, path: str | pathlib.Path, model_type: Literal["unigram", "bpe"] = "bpe"
 ) -> SentencePieceVocabulary:
     """Train on `texts`, write the model to `path` and load it.  The same texts in the same order give the same bytes.
 

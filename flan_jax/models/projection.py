@@ -33,7 +33,9 @@ def _backward(contracted: int, result: DTypeLike | None, saved: tuple[Array, Arr
     batch = tuple(range(x.ndim - contracted))
     outputs = tuple(range(len(batch), dy.ndim)), tuple(range(contracted, w.ndim))
     dx = jnp.tensordot(dy, w.astype(x.dtype), outputs, preferred_element_type=jnp.float32)
-    dw = jnp.tensordot(x, dy, (batch, batch), preferred_element_type=jnp.float32)
+    # Without the barrier a transpose of w (tied embeddings) is folded into a product that XLA's CPU backend cannot run in bfloat16:
+    # "Unsupported element type for DotThunk: BF16 x BF16 = F32" (jaxlib 0.10.2).
+    dw = jax.lax.optimization_barrier(jnp.tensordot(x, dy, (batch, batch), preferred_element_type=jnp.float32))
     return dx.astype(x.dtype), dw.astype(w.dtype)
 
 

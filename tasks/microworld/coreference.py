@@ -8,7 +8,7 @@ from .suite import dataset
 from .world import MEN, RELATIONS, WOMEN, Fact
 
 
-def pronoun_story(random: Random) -> tuple[str, str, str, tuple[str, str]]:
+def pronoun_story(random: Random) -> tuple[str, str, str, tuple[str, ...]]:
     """(text, pronoun, whom it means, both people in the order told): a woman and a man, then one of them by pronoun."""
     people = [random.choice(WOMEN), random.choice(MEN)]
     random.shuffle(people)

@@ -15,18 +15,27 @@ from .suite import CITATION, LICENCE
 from .world import PEOPLE, Story, capital, false_statement, make_story, untold
 
 CLAIMS = (
-    ("{q} {a}.", ("Yes", "No"), 6),
+    ("{q} {a}.", ("Yes", "No"), 5),
     ("{S}: {a}.", ("true", "false"), 3),
-    ("{S}, {a}.", ("right", "wrong"), 3),
+    ("{S}, {a}.", ("right", "wrong"), 2),
     ("{q} The answer is {a}.", ("yes", "no"), 1),
     ("{q} {n} says {a}.", ("yes", "no"), 1),
+    ("{q} Yes or no? {a}.", ("Yes", "No"), 1),
+    ("{n} asks: {q} Say yes or no. {m} says {a}.", ("yes", "no"), 1),
+    ("{q}\n- yes\n- no\nIt is {a}.", ("yes", "no"), 1),
+    ("{q}\n- no\n- yes\nIt is {a}.", ("yes", "no"), 1),
     ("Is it told that {s}? {a}.", ("Yes", "No"), 1),
     ("{S}. This is {a}.", ("true", "false"), 1),
     ("That {s} is {a}.", ("true", "false"), 1),
+    ("True or false? {S}. It is {a}.", ("true", "false"), 1),
+    ("{S}.\n- true\n- false\nIt is {a}.", ("true", "false"), 1),
+    ("{S}. One says true, the other says false. It is {a}.", ("true", "false"), 1),
     ("{n} says that {s}. {n} is {a}.", ("right", "wrong"), 1),
-    ("{n} thinks that {s}, and this is {a}.", ("right", "wrong"), 1),
+    ("{n} thinks that {s}, and {m} asks if this is right or wrong. It is {a}.", ("right", "wrong"), 1),
 )
-"""Ways to say of a statement whether the story holds it: {s} clause, {S} with capital, {q} question, {n} somebody."""
+"""Ways to say of a statement whether the story holds it, and how often: {s} clause, {S} with capital, {q} question,
+{n} and {m} somebody.  Most have the verdict right behind the statement: a small decoder finds the skill there first
+(LOG.md) and carries it to the ways that have words between."""
 
 
 def _claim(random: Random, story: Story) -> str:
@@ -34,7 +43,8 @@ def _claim(random: Random, story: Story) -> str:
     fact = random.choice(story.facts) if holds else false_statement(random, story)
     form, answers, _ = random.choices(CLAIMS, weights=[weight for _, _, weight in CLAIMS])[0]
     clause = fact.say(random.choice((0, 0, 0, 1)))
-    return form.format(s=clause, S=capital(clause), q=fact.ask(), n=random.choice(PEOPLE), a=answers[0 if holds else 1])
+    n, m = random.sample(PEOPLE, 2)
+    return form.format(s=clause, S=capital(clause), q=fact.ask(), n=n, m=m, a=answers[0 if holds else 1])
 
 
 def _told(random: Random, story: Story) -> str:
@@ -73,6 +83,21 @@ def _story(random: Random) -> Example:
     story = make_story(random, facts=random.choice((1, 1, 0)))
     remarks = random.choices((_claim, _told, _question, _correction), weights=(8, 1, 1, 2), k=random.randint(2, 5))
     return story.key, {"text": story.text + "\n" + " ".join(remark(random, story) for remark in remarks)}
+
+
+def _asked_before(random: Random) -> Example:
+    """A question or a claim, then the story it is about, then the answer."""
+    story = make_story(random, facts=random.choice((1, 1, 0)))
+    holds = random.random() < 0.5
+    fact = random.choice(story.facts) if holds else false_statement(random, story)
+    first, last, answers = random.choice(
+        (
+            (fact.ask(), "The answer is", ("yes", "no")),
+            (f"Is it true that {fact.say()}?", "It is", ("true", "false")),
+            (f"{random.choice(PEOPLE)} says that {fact.say()}.", "This is", ("right", "wrong")),
+        )
+    )
+    return story.key, {"text": f"{first} {story.text} {last} {answers[0 if holds else 1]}."}
 
 
 def _retold(random: Random) -> Example:
@@ -129,7 +154,16 @@ def _two_languages(random: Random) -> Example:
     return story.key, {"text": lines}
 
 
-KINDS = ((_story, 16), (_retold, 1), (_pronouns, 1), (_people, 1), (_towns, 1), (_visit, 1), (_two_languages, 1))
+KINDS = (
+    (_story, 16),
+    (_asked_before, 3),
+    (_retold, 1),
+    (_pronouns, 1),
+    (_people, 1),
+    (_towns, 1),
+    (_visit, 1),
+    (_two_languages, 1),
+)
 
 
 def _document(random: Random) -> Example:

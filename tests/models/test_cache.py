@@ -13,12 +13,6 @@ prefill = jax.jit(cache.prefill, static_argnums=0)
 decode_step = jax.jit(cache.decode_step, static_argnums=0)
 
 
-def uncached(config, params, tokens):
-    row = pack([np.asarray(tokens, np.int32)], len(tokens))
-    states = hidden(config, params, row["tokens"], row["positions"], row["segment_ids"])
-    return np.asarray(decoder.logits(config, params, states))[0, -1]
-
-
 @pytest.mark.parametrize(
     "changes", [{}, {"scan_layers": True}, {"position": "learned", "norm": "layer", "max_length": 16, "num_kv_heads": 4}]
 )
@@ -32,13 +26,18 @@ def test_cached_logits_equal_uncached_ones_for_prompts_of_several_lengths(config
         prompt[: len(row)] = row
     lengths = np.array([6, 3], np.int32)
     scores, kept = prefill(config, params, cache.init_cache(config, 2, 12), prompts, lengths)
+    cached = [scores]
     for step in range(4):
-        for row, got in zip(rows, np.asarray(scores), strict=True):
-            np.testing.assert_allclose(got, uncached(config, params, row), rtol=1e-5, atol=1e-5)
         chosen = random.integers(1, 61, 2).astype(np.int32)
         for row, token in zip(rows, chosen, strict=True):
             row.append(token)
         scores, kept = decode_step(config, params, kept, chosen, lengths + step)
+        cached.append(scores)
+    for row, length, got in zip(rows, lengths, np.stack(cached, axis=1), strict=True):
+        whole = pack([np.asarray(row, np.int32)], 10)
+        states = hidden(config, params, whole["tokens"], whole["positions"], whole["segment_ids"])
+        expected = decoder.logits(config, params, states)[0, length - 1 : length + 4]
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_position_beyond_the_cache_is_loud(config, params):

@@ -19,11 +19,11 @@ GPT_LIKE = dict(
 
 
 def gradients(config, params, row):
-    def loss(params):
+    def loss(params, row):
         states = decoder.apply(config, params, row["tokens"], row["positions"], row["segment_ids"])
         return jnp.sum(jax.nn.logsumexp(decoder.logits(config, params, states), axis=-1))
 
-    return jax.jit(jax.grad(loss))(params)
+    return jax.jit(jax.grad(loss))(params, row)
 
 
 @pytest.mark.parametrize("changes", [{}, GPT_LIKE, {"tied_embeddings": True, "head_dim": 16}])
@@ -52,12 +52,13 @@ def test_a_fresh_decoder_is_about_as_unsure_as_it_can_be(config, params, documen
     assert 0.8 < float(jnp.std(scores)) < 1.2
 
 
-@pytest.mark.parametrize("changes", [{"scan_layers": True}, {"remat": "full"}, {"scan_layers": True, "remat": "full"}])
+@pytest.mark.parametrize("changes", [{"remat": "full"}, {"scan_layers": True, "remat": "full"}])
 def test_scanning_and_rematerialising_change_no_value_and_no_gradient(config, params, documents, changes):
     row, run = pack(documents[1:2], 7), dataclasses.replace(config, **changes)
     expected, got = (hidden(c, params, row["tokens"], row["positions"], row["segment_ids"]) for c in (config, run))
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
-    for one, other in zip(jax.tree.leaves(gradients(config, params, row)), jax.tree.leaves(gradients(run, params, row)), strict=True):
+    plain, other_way = (jax.tree.leaves(gradients(c, params, row)) for c in (config, run))
+    for one, other in zip(plain, other_way, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6 * float(jnp.abs(one).max()))
 
 
@@ -71,7 +72,8 @@ def test_bfloat16_computes_near_float32_and_gives_float32_logits_and_gradients(c
     scores = decoder.logits(coarse, params, states)
     assert states.dtype == jnp.bfloat16 and scores.dtype == jnp.float32
     np.testing.assert_allclose(scores, decoder.logits(config, params, hidden(config, params, *inputs)), atol=0.1)
-    assert all(g.dtype == jnp.float32 and bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradients(coarse, params, row)))
+    for gradient in jax.tree.leaves(gradients(coarse, params, row)):
+        assert gradient.dtype == jnp.float32 and np.isfinite(gradient).all()
 
 
 def test_an_id_outside_its_table_is_loud(config, params):

@@ -22,12 +22,16 @@ def counted_columns(row):
     return ((segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] > 0)).astype(np.float32)
 
 
+def states(config, params, row) -> np.ndarray:
+    return np.asarray(hidden(config, params, row["tokens"], row["positions"], row["segment_ids"]))
+
+
 def test_log_probabilities_of_packed_documents_equal_those_alone(config, params, documents):
     together = log_probabilities(config, params, pack(documents, 160))
     start = 0
     for document in documents:
-        alone = log_probabilities(config, params, pack([document], len(document)))
-        np.testing.assert_allclose(together[start + 1 : start + len(document)], alone[1:], rtol=1e-5, atol=1e-5)
+        alone = log_probabilities(config, params, pack([document], 160))
+        np.testing.assert_allclose(together[start + 1 : start + len(document)], alone[1 : len(document)], rtol=1e-5, atol=1e-5)
         start += len(document)
 
 
@@ -38,7 +42,7 @@ def test_loss_and_gradients_of_a_packed_row_equal_the_sum_over_its_documents(con
         return loss_and_gradients(params, config, row, counted_columns(row))
 
     loss, gradients = of(pack(documents, 160))
-    alone = [of(pack([document], len(document))) for document in documents]
+    alone = [of(pack([document], 160)) for document in documents]
     np.testing.assert_allclose(loss, sum(value for value, _ in alone), rtol=1e-5)
     expected = jax.tree.map(lambda *parts: np.sum(parts, axis=0), *[gradient for _, gradient in alone])
     for got, want in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected), strict=True):
@@ -51,16 +55,16 @@ def test_no_token_sees_another_document(config, params, documents, changed):
     row = pack(documents, 160)
     others = [(d * 7 + 3) % 60 + 1 if i == changed else d for i, d in enumerate(documents)]
     altered = pack(others, 160)
-    before, after = (np.asarray(hidden(config, params, r["tokens"], r["positions"], r["segment_ids"])) for r in (row, altered))
+    before, after = (states(config, params, r) for r in (row, altered))
     mine = row["segment_ids"] == changed + 1
     assert np.array_equal(before[~mine], after[~mine])
     assert not np.array_equal(before[mine], after[mine])
 
 
 def test_no_token_sees_a_later_one(config, params, documents):
-    row = pack(documents[:1], 70)
-    altered = {**row, "tokens": np.where(np.arange(70) >= 40, 5, row["tokens"]).astype(np.int32)}
-    before, after = (np.asarray(hidden(config, params, r["tokens"], r["positions"], r["segment_ids"])) for r in (row, altered))
+    row = pack(documents[:1], 160)
+    altered = {**row, "tokens": np.where(np.arange(160) >= 40, 5, row["tokens"]).astype(np.int32)}
+    before, after = (states(config, params, r) for r in (row, altered))
     assert np.array_equal(before[:, :40], after[:, :40])
     assert not np.array_equal(before[:, 40:], after[:, 40:])
 
@@ -79,9 +83,10 @@ def test_branches_of_a_shared_prefix_score_as_if_each_followed_it_alone(config, 
     together = log_probabilities(config, params, row, branches)
     start = len(prefix)
     for option in options:
-        alone = log_probabilities(config, params, pack([np.concatenate([prefix, option])], len(prefix) + len(option)))
+        end = len(prefix) + len(option)
+        alone = log_probabilities(config, params, pack([np.concatenate([prefix, option])], 144))
         # The first token of an option is predicted from the prefix's last column, which stands elsewhere in the row.
         np.testing.assert_allclose(
-            together[start + 1 : start + len(option)], alone[len(prefix) + 1 :], rtol=1e-5, atol=1e-5
+            together[start + 1 : start + len(option)], alone[len(prefix) + 1 : end], rtol=1e-5, atol=1e-5
         )
         start += len(option)

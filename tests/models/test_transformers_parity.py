@@ -32,8 +32,7 @@ def assert_same_logits(config, params, model):
     np.testing.assert_allclose(decoder.logits(config, params, states), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("kv_heads", [2, 4])
+@pytest.mark.parametrize(("tied", "kv_heads"), [(False, 2), (True, 4)])
 def test_llama(tied, kv_heads):
     torch.manual_seed(0)
     model = transformers.LlamaForCausalLM(
