@@ -1,4 +1,8 @@
-"""Packaging.  The folder `tasks/` installs as `flan_jax_tasks`, so that it can neither shadow a user's `tasks.py` nor be shadowed."""
+"""Packaging.
+
+The folder `tasks/` installs as `flan_jax_tasks`, so that it can neither shadow a user's `tasks.py` nor be shadowed, and
+`gin_configs/` inside `flan_jax`, where `flan_jax.configuration` looks first.
+"""
 
 import pathlib
 
@@ -20,14 +24,37 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["flan_jax", "flan_jax.*"]) + TASK_PACKAGES,
-    package_dir={"flan_jax_tasks": "tasks"},
-    package_data={"flan_jax_tasks": ["templates/**/*.yaml", "templates/*.yaml"], "flan_jax": ["py.typed"]},
+    packages=[*find_packages(include=["flan_jax", "flan_jax.*"]), "flan_jax.gin_configs", *TASK_PACKAGES],
+    package_dir={"flan_jax_tasks": "tasks", "flan_jax.gin_configs": "gin_configs"},
+    package_data={
+        "flan_jax": ["py.typed"],
+        "flan_jax.report": ["page.css"],
+        "flan_jax.gin_configs": ["*.gin", "*/*.gin"],
+        "flan_jax_tasks": ["templates/**/*.yaml", "templates/*.yaml"],
+    },
     install_requires=[
-        "jax>=0.10.2", "flax>=0.12.8", "optax>=0.2.8", "orbax-checkpoint>=0.12.8", "grain>=0.2.18", "gin-config>=0.5.0",
-        "jaxtyping>=0.3", "numpy", "pyarrow>=17", "pyyaml", "xxhash", "tqdm", "sentencepiece==0.2.1", "tokenizers",
-        "tensorboardX", "rouge-score", "sacrebleu",
-        "seqio==0.0.20", "tensorflow>=2.21", "tensorflow-text>=2.21", "tensorflow-datasets>=4.9.10", "importlib_resources",
+        "jax>=0.10.2",
+        "flax>=0.12.8",
+        "optax>=0.2.8",
+        "orbax-checkpoint>=0.12.8",
+        "grain>=0.2.18",
+        "gin-config>=0.5.0",
+        "jaxtyping>=0.3",
+        "numpy",
+        "pyarrow>=17",
+        "pyyaml",
+        "xxhash",
+        "tqdm",
+        "sentencepiece==0.2.1",
+        "tokenizers",
+        "tensorboardX",
+        "rouge-score",
+        "sacrebleu",
+        "seqio==0.0.20",
+        "tensorflow>=2.21",
+        "tensorflow-text>=2.21",
+        "tensorflow-datasets>=4.9.10",
+        "importlib_resources",
     ],
     extras_require={
         "gpu": ["jax[cuda12]"],
@@ -35,7 +62,17 @@ setup(
         "beam": ["apache-beam[tfrecord]"],
         "interop": ["torch", "transformers", "safetensors"],
         "wandb": ["wandb"],
-        "test": ["pytest", "pytest-xdist", "hypothesis", "beartype", "ruff", "pyright", "torch", "transformers", "safetensors"],
+        "test": [
+            "pytest",
+            "pytest-xdist",
+            "hypothesis",
+            "beartype",
+            "ruff",
+            "pyright",
+            "torch",
+            "transformers",
+            "safetensors",
+        ],
     },
     entry_points={"console_scripts": ["flan-jax = flan_jax.cli:main"]},
 )

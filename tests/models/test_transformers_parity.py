@@ -1,6 +1,7 @@
 """The same weights give the same logits in `transformers`: LLaMA for the defaults, GPT-2 for the other switches."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from packed_rows import hidden
@@ -24,6 +25,7 @@ def stacked(layers, read):
 
 def assert_same_logits(config, params, model):
     assert jax.tree.map(np.shape, params) == jax.tree.map(lambda a: a.shape, decoder.abstract_params(config))
+    params = jax.tree.map(jnp.asarray, params)
     positions = np.broadcast_to(np.arange(40, dtype=np.int32), (2, 40))
     states = hidden(config, params, TOKENS, positions, np.ones((2, 40), np.int32))
     with torch.no_grad():
@@ -72,7 +74,10 @@ def test_llama(tied, kv_heads):
 def test_gpt2():
     torch.manual_seed(0)
     model = transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(vocab_size=61, n_positions=40, n_embd=32, n_layer=2, n_head=4, n_inner=48, initializer_range=0.2)
+        transformers.GPT2Config(
+            vocab_size=61, n_positions=40, n_embd=32, n_layer=2, n_head=4, n_inner=48, initializer_range=0.2,
+            bos_token_id=0, eos_token_id=0,
+        )
     ).eval()
     for name, parameter in model.named_parameters():  # they start at zero, where a forgotten bias would not be seen
         if name.endswith("bias"):

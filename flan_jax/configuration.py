@@ -1,0 +1,208 @@
+"""Gin, at the edge only: files and flags go in, one dataclass and the operative configuration come out.
+
+Nothing below this module knows of gin.  The configurables are the configuration dataclasses of the other modules, under
+the names of `CONFIGURABLES`; each is imported when a file or a flag speaks of it.  Gin reports a misspelt macro late or
+never, so every statement is read first, checked against the signatures, and only then handed to gin: what is unknown is
+refused with its file, its line and the nearest name that exists.
+"""
+
+import importlib
+import inspect
+import pathlib
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flan_jax.errors import FlanJaxError
+from flan_jax.gin_files import (
+    REQUIRED,
+    ConfigurationError,
+    Macro,
+    Reference,
+    Statement,
+    file_header,
+    find_gin_file,
+    leaves,
+    nearest,
+    read_binding,
+    read_file,
+    search_directories,
+)
+
+CONFIGURABLES: Mapping[str, str] = {
+    "prepare": "flan_jax.data.prepare:PrepareConfig",
+    "train": "flan_jax.training.trainer:TrainConfig",
+    "evaluate": "flan_jax.evaluation.evaluate:EvaluateConfig",
+    "sweep": "flan_jax.sweep:SweepConfig",
+    "DecoderConfig": "flan_jax.models.config:DecoderConfig",
+    "OptimizerConfig": "flan_jax.training.optimizers:OptimizerConfig",
+    "MeshConfig": "flan_jax.training.partitioning:MeshConfig",
+    "Rates": "flan_jax.data.mixing:Rates",
+    "Scoring": "flan_jax.evaluation.evaluate:Scoring",
+    "leave_one_out": "flan_jax.configuration:leave_one_out",
+}
+"""Gin name -> module:class or function.  The first four are what the commands of the same name build."""
+
+
+class Configured(NamedTuple):
+    """What a command runs with: its dataclass, and the gin text of every value that was used to build it."""
+
+    config: Any
+    operative: str
+
+
+def leave_one_out(benchmark: str, cluster: str) -> str:
+    """The name of the mixture that trains on a benchmark without one cluster; gin itself cannot join text."""
+    return f"{benchmark}_loo_{cluster}"
+
+
+def configure(
+    command: str,
+    gin_files: Sequence[str] = (),
+    bindings: Sequence[str] = (),
+    search_paths: Sequence[str] = (),
+    configurables: Mapping[str, str] = CONFIGURABLES,
+) -> Configured:
+    """Build the configuration named `command` from gin files, in order, and then `NAME = VALUE` bindings; later wins.
+
+    Raises ConfigurationError for a file that is not found, text that gin cannot read, a name that does not exist, a
+    macro given in `bindings` that no file uses, a required value left unset, and a value of the wrong type.
+    """
+    import gin
+
+    directories = search_directories(search_paths)
+    paths = [find_gin_file(name, directories, "--gin_file") for name in gin_files]
+    from_files = [statement for path in paths for statement in read_file(path, directories)]
+    from_flags = [statement for binding in bindings for statement in read_binding(binding)]
+    statements = from_files + from_flags
+
+    classes = _check_names(command, statements, configurables)
+    _check_macros(from_files, from_flags)
+    _check_required(command, statements, paths)
+
+    gin.clear_config()
+    for name, cls in classes.items():
+        _register(name, cls)
+    gin.parse_config("\n".join(f"{statement.target} = {statement.value!r}" for statement in statements))
+    try:
+        config = gin.get_configurable(command)()
+    except TypeError as error:
+        raise ConfigurationError(f"{command}: {_without_gin_trace(error)}") from error
+    except FlanJaxError as error:
+        raise ConfigurationError(_without_gin_trace(error)) from error
+    return Configured(config, gin.operative_config_str())
+
+
+def check_types(name: str, cls: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+    """Compare plain settings with the annotations of the class they are for.
+
+    Gin takes any literal anywhere; a text where a number belongs would otherwise fail far away.  Raises
+    ConfigurationError naming the setting, the value and the type wanted.
+    """
+    hints = typing.get_type_hints(cls)
+    for setting, value in settings.items():
+        wanted = hints[setting]
+        if not _fits(value, wanted):
+            shown = str(wanted) if typing.get_args(wanted) else getattr(wanted, "__name__", str(wanted))
+            shown = shown.replace("typing.", "").replace("collections.abc.", "")
+            raise ConfigurationError(f"{name}.{setting} = {value!r}: should be {shown}")
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    """Whether a gin literal fits an annotation; annotations beyond the plain ones are not judged."""
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if wanted is None or wanted is type(None):
+        return value is None
+    if wanted is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if wanted is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if wanted in (str, bool):
+        return isinstance(value, wanted)
+    if (origin or wanted) in (tuple, list, Sequence):
+        return isinstance(value, tuple | list)
+    if (origin or wanted) in (dict, Mapping):
+        return isinstance(value, Mapping)
+    return True
+
+
+def _check_names(
+    command: str, statements: Sequence[Statement], configurables: Mapping[str, str]
+) -> dict[str, Callable[..., Any]]:
+    """Import the classes spoken of and check every parameter against their signatures; returns them by gin name."""
+    spoken = {command: command}
+    for _, selector, argument, value, place in statements:
+        if argument:
+            spoken.setdefault(selector, place)
+        for leaf in leaves(value):
+            if isinstance(leaf, Reference):
+                spoken.setdefault(leaf.name.split("/")[-1], place)
+    classes = {}
+    for name, place in spoken.items():
+        if name not in configurables:
+            raise ConfigurationError(f"{place}: nothing configurable is called {name!r}{nearest(name, configurables)}")
+        module, _, attribute = configurables[name].partition(":")
+        classes[name] = getattr(importlib.import_module(module), attribute)
+    for _, selector, argument, _, place in statements:
+        if argument:
+            parameters = inspect.signature(classes[selector]).parameters
+            if argument not in parameters:
+                raise ConfigurationError(
+                    f"{place}: {selector} has no setting {argument!r}{nearest(argument, parameters)}"
+                )
+    return classes
+
+
+def _check_macros(from_files: Sequence[Statement], from_flags: Sequence[Statement]) -> None:
+    """A macro on the command line that nothing uses is a misspelling: gin would ignore it without a word."""
+    used = {leaf.name for s in (*from_files, *from_flags) for leaf in leaves(s.value) if isinstance(leaf, Macro)}
+    offered = sorted(used - {REQUIRED.name})
+    for statement in from_flags:
+        if not statement.argument and statement.selector not in used:
+            name = statement.selector
+            raise ConfigurationError(
+                f"{statement.place}: no file given uses the macro {name}{nearest(name, offered)}\n"
+                f"  macros in use: {', '.join(offered) or 'none'}"
+            )
+
+
+def _check_required(command: str, statements: Sequence[Statement], paths: Sequence[pathlib.Path]) -> None:
+    """Every macro that is used has a value, and so has every setting: lists all that are missing at once."""
+    macros = {s.selector: s.value for s in statements if not s.argument}
+    settings = {s.target: s.value for s in statements if s.argument}
+    used = {leaf.name for s in statements for leaf in leaves(s.value) if isinstance(leaf, Macro)} - {REQUIRED.name}
+    missing = sorted(name for name in used if macros.get(name, REQUIRED) == REQUIRED)
+    missing += sorted(name for name, value in settings.items() if value == REQUIRED)
+    if missing:
+        flags = " ".join(f"--gin.{name}=..." for name in missing)
+        headers = "\n".join(f"\n{path}:\n{_indented(file_header(path))}" for path in paths if file_header(path))
+        raise ConfigurationError(f"flan-jax {command} needs {flags}\n{headers}".rstrip())
+
+
+def _register(name: str, cls: Callable[..., Any]) -> None:
+    """Make `cls` configurable as `name`, through a function that checks types first and has the class's signature."""
+    import gin
+
+    def build(**settings: Any) -> Any:
+        check_types(name, cls, settings)
+        return cls(**settings)
+
+    build.__signature__ = inspect.signature(cls)  # type: ignore[attr-defined]
+    build.__name__, build.__doc__ = cls.__name__, cls.__doc__
+    try:
+        gin.get_configurable(name)
+    except ValueError:  # not registered in this process yet
+        gin.external_configurable(build, name=name)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+
+
+def _without_gin_trace(error: Exception) -> str:
+    return str(error).split("\n  In call to configurable")[0]

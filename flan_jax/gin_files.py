@@ -1,0 +1,161 @@
+"""Gin files as statements with their places: found by short names, read once, used by `configuration.py`."""
+
+import difflib
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flan_jax.errors import FlanJaxError
+
+
+class ConfigurationError(FlanJaxError):
+    """A file or flag that cannot be read, names nothing, or leaves something required unset."""
+
+
+class Reference(NamedTuple):
+    """`@scope/name` or, called, `@scope/name()`.  Its repr is gin's notation: statements can be written back."""
+
+    name: str
+    called: bool
+
+    def __repr__(self) -> str:
+        return f"@{self.name}()" if self.called else f"@{self.name}"
+
+
+class Macro(NamedTuple):
+    """`%NAME`."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"%{self.name}"
+
+
+REQUIRED = Macro("gin.REQUIRED")
+
+
+class Statement(NamedTuple):
+    """`scope/selector.argument = value`; a macro has an empty argument.  `place` is file:line, or the flag itself."""
+
+    scope: str
+    selector: str
+    argument: str
+    value: Any
+    place: str
+
+    @property
+    def target(self) -> str:
+        return (f"{self.scope}/" if self.scope else "") + self.selector + (f".{self.argument}" if self.argument else "")
+
+
+def gin_configs_directory() -> pathlib.Path:
+    """The folder of shipped gin files: inside the installed package, or beside it in a checkout."""
+    package = pathlib.Path(__file__).parent
+    installed = package / "gin_configs"
+    return installed if installed.is_dir() else package.parent / "gin_configs"
+
+
+def search_directories(extra: Iterable[str] = ()) -> list[pathlib.Path]:
+    """Where gin files are looked for: `--gin_search_paths`, here, the shipped folder, the folder around it."""
+    shipped = gin_configs_directory()
+    return [*map(pathlib.Path, extra), pathlib.Path.cwd(), shipped, shipped.parent]
+
+
+def find_gin_file(name: str, directories: Sequence[pathlib.Path], place: str) -> pathlib.Path:
+    """The first `directory / name` that is a file.  Raises ConfigurationError: where it looked, and the nearest."""
+    for directory in directories:
+        if (directory / name).is_file():
+            return (directory / name).absolute()
+    shipped = gin_configs_directory()
+    there = [str(path.relative_to(shipped)) for path in sorted(shipped.rglob("*.gin"))]
+    looked = ", ".join(dict.fromkeys(str(directory) for directory in directories))
+    raise ConfigurationError(
+        f"{place}: there is no gin file {name!r}{nearest(name.removeprefix('gin_configs/'), there)}\n"
+        f"  looked in {looked}\n  add a folder with --gin_search_paths=FOLDER,..."
+    )
+
+
+def file_header(path: pathlib.Path) -> str:
+    """The comment a run file opens with (what it does, usage, required macros), without the comment signs."""
+    lines = []
+    for line in path.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").removeprefix(" "))
+    return "\n".join(lines)
+
+
+def read_file(
+    path: pathlib.Path, directories: Sequence[pathlib.Path], within: tuple[str, ...] = ()
+) -> Iterator[Statement]:
+    from gin import config_parser
+
+    if str(path) in within:
+        raise ConfigurationError(f"{path} includes itself, by way of {' -> '.join(within)}")
+    with path.open() as file:
+        try:
+            for statement in config_parser.ConfigParser(file, _names()):
+                place = f"{path}:{statement.location.line_num}"
+                if isinstance(statement, config_parser.IncludeStatement):
+                    included = find_gin_file(statement.filename, directories, place)
+                    yield from read_file(included, directories, (*within, str(path)))
+                elif isinstance(statement, config_parser.ImportStatement):
+                    raise ConfigurationError(
+                        f"{place}: gin files import no code; a module of tasks is named by --gin.TASKS=\"'module'\""
+                    )
+                elif isinstance(statement, config_parser.BindingStatement):
+                    yield Statement(statement.scope, statement.selector, statement.arg_name, statement.value, place)
+        except SyntaxError as error:
+            raise ConfigurationError(
+                f"{path}:{error.lineno}: gin cannot read this: {(error.text or '').strip()}"
+            ) from error
+
+
+def read_binding(binding: str) -> Iterator[Statement]:
+    from gin import config_parser
+
+    name, _, value = (part.strip() for part in binding.partition("="))
+    flag = f"--gin.{name}={value}"
+    try:
+        for statement in config_parser.ConfigParser(binding, _names()):
+            if not isinstance(statement, config_parser.BindingStatement):
+                raise SyntaxError
+            yield Statement(statement.scope, statement.selector, statement.arg_name, statement.value, flag)
+    except SyntaxError as error:
+        quoted = value.strip("'\"")
+        raise ConfigurationError(
+            f"{flag}: not a gin value; text needs quotes that the shell leaves alone: --gin.{name}=\"'{quoted}'\""
+        ) from error
+
+
+def _names() -> Any:
+    from gin import config_parser
+
+    class Names(config_parser.ParserDelegate):
+        """Leaves references and macros as names, so that reading needs no configurable to exist."""
+
+        def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Reference:
+            return Reference(scoped_configurable_name, evaluate)
+
+        def macro(self, macro_name: str) -> Macro:
+            return Macro(macro_name)
+
+    return Names()
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Reference | Macro):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (leaf for pair in value.items() for part in pair for leaf in leaves(part))
+    elif isinstance(value, list | tuple):
+        yield from (leaf for part in value for leaf in leaves(part))
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    names = list(names)
+    folded = {candidate.lower(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {folded[close[0]]!r}?"
+    return f"; there is {', '.join(names)}" if names else ""

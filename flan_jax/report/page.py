@@ -1,0 +1,256 @@
+"""The report as one HTML file: style and charts inside, nothing fetched, every datum escaped."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from flan_jax.report import charts
+from flan_jax.report.contents import (
+    KINDS,
+    MEANING,
+    ClusterResult,
+    Contents,
+    Estimate,
+    Kind,
+    MixtureShares,
+    Option,
+    Prompt,
+    name_of,
+    present,
+)
+
+STYLE = pathlib.Path(__file__).with_name("page.css")
+SECTIONS = (
+    ("results", "Held-out clusters"),
+    ("charts", "Cluster by cluster"),
+    ("curves", "Learning curves"),
+    ("mixture", "What was trained on"),
+    ("prompts", "Prompts and scores"),
+    ("run", "What was run"),
+)
+
+
+def render(contents: Contents) -> str:
+    """The whole page."""
+    drawn = {
+        "results": _results(contents.clusters),
+        "charts": _charts(contents.clusters),
+        "curves": _curves(contents),
+        "mixture": _mixtures(contents.mixtures),
+        "prompts": "".join(_prompts(cluster, prompts) for cluster, prompts in contents.prompts.items()),
+        "run": _run(contents),
+    }
+    present = [(name, heading) for name, heading in SECTIONS if drawn[name]]
+    links = "".join(f'<a href="#{name}">{heading}</a>' for name, heading in present)
+    sections = "".join(
+        f'<section aria-labelledby="{name}"><h2 id="{name}">{heading}</h2>{drawn[name]}</section>'
+        for name, heading in present
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(contents.title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+        f"<style>{STYLE.read_text()}</style></head><body><main>"
+        f"<header><h1>{escape(contents.title)}</h1>{_lead(contents.clusters)}"
+        f'<nav aria-label="On this page">{links}</nav></header>{sections}</main></body></html>\n'
+    )
+
+
+def _lead(clusters: Sequence[ClusterResult]) -> str:
+    """The finding in a sentence or two, from the figures alone."""
+    gains = [(c, c.gains["tuned"]) for c in clusters if "tuned" in c.gains]
+    if not gains:
+        return '<p class="lead">Zero-shot scores of language models on clusters of tasks.</p>'
+    if len(gains) == 1:
+        cluster, gain = gains[0]
+        base, tuned = cluster.scores["base"].value, cluster.scores["tuned"].value
+        verdict = "the interval excludes 0" if gain.low > 0 or gain.high < 0 else "the interval includes 0"
+        return (
+            f'<p class="lead">Tuned on every other cluster, the model scores {tuned:.1f} on '
+            f"{escape(name_of(cluster.cluster))}, which it never saw; the base model scores {base:.1f}. "
+            f"The difference is {_signed(gain)}; {verdict}.</p>"
+        )
+    up = sum(gain.low > 0 for _, gain in gains)
+    down = sum(gain.high < 0 for _, gain in gains)
+    mean = sum(gain.value for _, gain in gains) / len(gains)
+    return (
+        f'<p class="lead">Tuned on every other cluster, the model does better than the base model on '
+        f"{up} of {len(gains)} held-out clusters, worse on {down}, "
+        f"and on {len(gains) - up - down} the interval includes 0. The mean difference is {mean:+.1f} points.</p>"
+    )
+
+
+def _results(clusters: Sequence[ClusterResult]) -> str:
+    kinds = present(*(c.scores for c in clusters))
+    gained = present(*(c.gains for c in clusters))
+    heads = "".join(
+        f'<th scope="col">{kind}</th>' + (f'<th scope="col">{kind} − base</th>' if kind in gained else "")
+        for kind in kinds
+    )
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name_of(c.cluster))}{_chance(c.chance)}</th>'
+        + "".join(
+            _estimate(c.scores.get(kind)) + (_gain(c.gains.get(kind)) if kind in gained else "") for kind in kinds
+        )
+        + "</tr>"
+        for c in clusters
+    )
+    about = "Zero-shot score in points of 100, mean over templates and datasets; 95% intervals over examples."
+    table = f'<table><thead><tr><th scope="col">held-out cluster</th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<p class="soft">{about}</p>' + _key(kinds) + _scroll("Scores of held-out clusters", table)
+
+
+def _charts(clusters: Sequence[ClusterResult]) -> str:
+    figures = []
+    for c in clusters:
+        rows = [(kind, kind, c.scores[kind]) for kind in present(c.scores)]
+        names = ", ".join(name_of(d.task) for d in c.datasets)
+        figures.append(
+            f"<figure><h3>{escape(name_of(c.cluster))}</h3>{charts.bars(name_of(c.cluster), rows, c.chance)}"
+            f"<figcaption>{escape(names)}</figcaption></figure>"
+        )
+    return f'<div class="grid-of">{"".join(figures)}</div>{_datasets(clusters)}'
+
+
+def _datasets(clusters: Sequence[ClusterResult]) -> str:
+    """Every dataset and every seed, folded away."""
+    kinds = present(*(c.scores for c in clusters))
+    heads = "".join(f'<th scope="col">{kind}</th>' for kind in kinds)
+    bodies = []
+    for c in clusters:
+        each = {kind: c.seeds.get(kind, ()) for kind in kinds}
+        cells = "".join(f"<td>{', '.join(f'{score:.1f}' for score in each[kind]) or '–'}</td>" for kind in kinds)
+        many = " <small>(each seed)</small>" if any(len(scores) > 1 for scores in each.values()) else ""
+        rows = [f'<tr class="head"><th scope="rowgroup">{escape(name_of(c.cluster))}{many}</th>{cells}</tr>']
+        for d in c.datasets:
+            chance = "" if d.chance is None else f"; chance {d.chance:.0f}"
+            about = f"{escape(d.metric)}, {d.examples} examples × {d.templates} templates{chance}"
+            rows.append(
+                f'<tr><th scope="row" class="part">{escape(d.task)}<small>{about}</small></th>'
+                + "".join(_with_spread(d.means.get(kind), d.sds.get(kind)) for kind in kinds)
+                + "</tr>"
+            )
+        bodies.append(f"<tbody>{''.join(rows)}</tbody>")
+    table = f'<table><thead><tr><th scope="col">dataset</th>{heads}</tr></thead>{"".join(bodies)}</table>'
+    return f"<details><summary>Every dataset</summary>{_scroll('Scores of every dataset', table, plain=True)}</details>"
+
+
+def _with_spread(estimate: Estimate | None, sd: float | None) -> str:
+    if estimate is None:
+        return "<td>–</td>"
+    spread = "" if sd is None else f"<small>± {sd:.1f} over templates</small>"
+    return f"<td>{estimate.value:.1f}{spread}</td>"
+
+
+def _curves(contents: Contents) -> str:
+    figures = []
+    for kind in KINDS:
+        curves = [curve for curve in contents.curves if curve.kind == kind]
+        drawn = charts.lines(f"Training loss, {MEANING[kind]}", curves)
+        if drawn:
+            runs = "1 run" if len(curves) == 1 else f"{len(curves)} runs"
+            figures.append(
+                f"<figure><h3>{kind}: {MEANING[kind]}</h3>{drawn}"
+                f"<figcaption>Training loss, nats a token; {runs}</figcaption></figure>"
+            )
+    return f'<div class="grid-of">{"".join(figures)}</div>' if figures else ""
+
+
+def _mixtures(mixtures: Sequence[MixtureShares]) -> str:
+    about = '<p class="soft">Realised shares of each mixture. Tokens are those that the loss is taken on.</p>'
+    return about + "".join(_mixture(mixture, index == 0) for index, mixture in enumerate(mixtures)) if mixtures else ""
+
+
+def _mixture(mixture: MixtureShares, is_open: bool) -> str:
+    largest = max((share.tokens for share in mixture.shares), default=0.0) or 1.0
+    rows = "".join(
+        f"<div><dt>{escape(share.task)}</dt>"
+        f"<dd>{100 * share.tokens:.1f}% <small class=soft>of tokens"
+        f'<span class="wide">, {100 * share.examples:.1f}% of examples</span></small></dd>'
+        '<dd class="track" aria-hidden="true">'
+        f'<span class="bar" style="width:{100 * share.tokens / largest:.1f}%"></span></dd></div>'
+        for share in sorted(mixture.shares, key=lambda share: -share.tokens)
+    )
+    return (
+        f"<details{' open' if is_open else ''}><summary>{escape(mixture.run)}: {escape(mixture.mixture)}</summary>"
+        f'<div class="inside"><dl class="shares">{rows}</dl></div></details>'
+    )
+
+
+def _prompts(cluster: str, prompts: Sequence[Prompt]) -> str:
+    articles = "".join(_prompt(prompt) for prompt in prompts)
+    return (
+        f"<details><summary>{escape(name_of(cluster))}: {len(prompts)} prompts</summary>"
+        f'<div class="inside">{articles}</div></details>'
+    )
+
+
+def _prompt(prompt: Prompt) -> str:
+    where = f"{escape(prompt.task)}, template {prompt.template}, example {escape(prompt.example_id)}"
+    body = f"<article><p class=soft><small>{where}</small></p><pre>{escape(prompt.inputs)}</pre>"
+    if prompt.options:
+        kinds = present(*(option.scores for option in prompt.options))
+        heads = "".join(f'<th scope="col">{kind}</th>' for kind in kinds)
+        best = {kind: max(option.scores[kind] for option in prompt.options) for kind in kinds}
+        rows = "".join(_option(option, kinds, best) for option in prompt.options)
+        about = '<th scope="col">option (log-probability, nats)</th>'
+        table = f'<table class="options"><thead><tr>{about}{heads}</tr></thead><tbody>{rows}</tbody></table>'
+        return body + _scroll("Scores of the options", table, plain=True) + "</article>"
+    answers = "".join(
+        f"<dt>{kind} wrote</dt><dd>{escape(prompt.answers[kind])}</dd>" for kind in present(prompt.answers)
+    )
+    references = escape(" / ".join(text.strip() for text in prompt.references))
+    return f'{body}<dl class="facts"><dt>wanted</dt><dd>{references}</dd>{answers}</dl></article>'
+
+
+def _option(option: Option, kinds: Sequence[Kind], best: Mapping[Kind, float]) -> str:
+    """A row of an options table: the right one is marked, and each model's choice is strong."""
+    style, mark = (' class="right"', " ✓") if option.right else ("", "")
+    cells = [f"{option.scores[kind]:.2f}" for kind in kinds]
+    chosen = [option.scores[kind] == best[kind] for kind in kinds]
+    scores = "".join(
+        f"<td><strong>{c}</strong></td>" if b else f"<td>{c}</td>" for c, b in zip(cells, chosen, strict=True)
+    )
+    return f'<tr><th scope="row"{style}>{escape(option.text.strip())}{mark}</th>{scores}</tr>'
+
+
+def _run(contents: Contents) -> str:
+    facts = "".join(f"<dt>{escape(what)}</dt><dd>{escape(value)}</dd>" for what, value in contents.facts)
+    return (
+        f'<dl class="facts">{facts}</dl><details><summary>Configuration</summary>'
+        f'<div class="inside"><pre>{escape(contents.operative)}</pre></div></details>'
+    )
+
+
+def _key(kinds: Sequence[Kind]) -> str:
+    items = "".join(
+        f'<li><span class="bg-{kind}"></span><strong>{kind}</strong>, {MEANING[kind]}</li>' for kind in kinds
+    )
+    return f'<ul class="key">{items}</ul>'
+
+
+def _scroll(name: str, table: str, plain: bool = False) -> str:
+    """A table that scrolls by itself where it is too wide, reachable by keyboard."""
+    return (
+        f'<div class="scroll{" plain" if plain else ""}" role="region" aria-label="{name}" tabindex="0">{table}</div>'
+    )
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "<td>–</td>"
+    return f"<td>{estimate.value:.1f}<small>{estimate.low:.1f}–{estimate.high:.1f}</small></td>"
+
+
+def _chance(chance: float | None) -> str:
+    return "" if chance is None else f"<small class=chance>chance {chance:.1f}</small>"
+
+
+def _gain(gain: Estimate | None) -> str:
+    if gain is None:
+        return "<td>–</td>"
+    style = "up" if gain.low > 0 else "down" if gain.high < 0 else "soft"
+    return f'<td><span class="{style}">{gain.value:+.1f}</span><small>{gain.low:+.1f} to {gain.high:+.1f}</small></td>'
+
+
+def _signed(gain: Estimate) -> str:
+    return f"{gain.value:+.1f} points (95% interval {gain.low:+.1f} to {gain.high:+.1f})"

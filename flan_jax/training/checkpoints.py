@@ -1,0 +1,317 @@
+"""Checkpoints: written in the background, whole or not at all, checked before use, restored on any mesh.
+
+    <directory>/model.json                 the model's configuration, for people and other tools
+    <directory>/vocabulary/                the vocabulary the model reads
+    <directory>/checkpoints/<step>/        params/ optimizer/ metadata/ (Orbax items) and manifest.json
+
+Orbax writes into a temporary directory and renames it.  Just before the rename the digest of every file is put into
+manifest.json, so that a directory with a plain number for a name is whole, and damage done to it later is found.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import platform
+from collections.abc import Mapping
+from importlib import metadata as distributions
+from typing import Any, NamedTuple
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh
+
+from ..errors import FlanJaxError
+from ..models.config import DecoderConfig
+from ..models.decoder import abstract_params, logical_axes
+from . import partitioning
+from .integrity import checkpoint_steps as checkpoint_steps
+from .integrity import damage_of, write_manifest
+from .train_step import TrainState
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointError(FlanJaxError, RuntimeError):
+    """A checkpoint could not be written or read."""
+
+
+class CheckpointMismatch(CheckpointError):
+    """A whole checkpoint that does not belong to this run: other shapes, vocabulary or plan."""
+
+
+class Restored(NamedTuple):
+    state: TrainState
+    metadata: dict[str, Any]
+
+
+class _Handler(ocp.CompositeCheckpointHandler):
+    """Orbax's handler of several items; `finalize` runs on one process, when all is written, before the rename."""
+
+    def finalize(self, directory: epath.Path) -> None:
+        super().finalize(directory)
+        write_manifest(epath.Path(directory))
+
+
+@ocp.args.register_with_handler(_Handler, for_save=True, for_restore=True)
+class _Items(ocp.args.Composite):
+    pass
+
+
+def _handler() -> _Handler:
+    return _Handler(
+        params=ocp.PyTreeCheckpointHandler(),
+        optimizer=ocp.PyTreeCheckpointHandler(),
+        metadata=ocp.JsonCheckpointHandler(),
+    )
+
+
+class Checkpoints:
+    """The checkpoints of one run.  `keep` newest stay, and besides them every step divisible by `keep_every` (0: none).
+
+    Every process of the run makes one, with the same arguments, and calls its methods at the same steps.
+    """
+
+    def __init__(self, directory: epath.PathLike, keep: int = 2, keep_every: int = 0):
+        if keep < 1:
+            raise CheckpointError(f"keep={keep}: at least the newest checkpoint stays; set --gin.train.keep=1")
+        self.directory = epath.Path(directory).resolve()  # Orbax wants absolute paths
+        self.steps_directory = self.directory / "checkpoints"
+        self.keep, self.keep_every = keep, keep_every
+        self._saving: int | None = None
+        if jax.process_index() == 0:
+            self.steps_directory.mkdir(parents=True, exist_ok=True)
+            self._remove_unfinished()
+        self._checkpointer = ocp.AsyncCheckpointer(_handler())
+
+    def steps(self) -> list[int]:
+        return checkpoint_steps(self.directory)
+
+    def save(self, state: TrainState, metadata: Mapping[str, Any]) -> None:
+        """Copy the state off the device and write it in the background.  Waits for the save before this one, if any.
+
+        Raises `CheckpointError` if that one failed; what was written earlier is untouched.
+        """
+        self.wait()
+        step = int(state.step)
+        described = {
+            **metadata,
+            "step": step,
+            "arrays": array_shapes(state.params, state.opt_state),
+            "versions": package_versions(),
+        }
+        items = _Items(
+            params=ocp.args.PyTreeSave(state.params),
+            optimizer=ocp.args.PyTreeSave(named_leaves(state.opt_state)),
+            metadata=ocp.args.JsonSave(described),
+        )
+        self._saving = step
+        try:
+            self._checkpointer.save(self._path(step), args=items, force=True)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def wait(self) -> None:
+        """Until the save in the background is committed; then remove checkpoints no longer kept."""
+        if self._saving is None:
+            return
+        try:
+            self._checkpointer.wait_until_finished()
+        except Exception as error:
+            raise self._failed(error) from error
+        self._saving = None
+        if jax.process_index() == 0:
+            for step in self.steps()[: -self.keep]:
+                if not (self.keep_every and step % self.keep_every == 0):
+                    self._path(step).rmtree()
+
+    def close(self) -> None:
+        self.wait()
+        self._checkpointer.close()
+
+    def restore_latest(self, abstract: TrainState, expected: Mapping[str, Any] | None = None) -> Restored | None:
+        """The newest whole checkpoint, placed as the shardings of `abstract` say, or None if there is none.
+
+        A damaged one is set aside (renamed `<step>.damaged`) with a warning, and the one before it used.
+        `expected` names what its metadata must say, e.g. plan_hash and vocabulary_digest.
+        Raises `CheckpointMismatch` if that or a shape differs, `CheckpointError` if every checkpoint is damaged.
+        """
+        step = self._newest_whole()
+        if step is None:
+            return None
+        metadata = read_metadata(self._path(step))
+        self._check(step, metadata, abstract, expected or {})
+        statistics = named_leaves(abstract.opt_state)
+        items = _read(self._path(step), params=abstract.params, optimizer=statistics)
+        opt_state = jax.tree.unflatten(
+            jax.tree.structure(abstract.opt_state), [items["optimizer"][name] for name in statistics]
+        )
+        return Restored(TrainState(_scalar(step, abstract.step), items["params"], opt_state), metadata)
+
+    def _check(self, step: int, metadata: Mapping[str, Any], abstract: TrainState, expected: Mapping[str, Any]) -> None:
+        where = self._path(step)
+        for name, value in expected.items():
+            if metadata.get(name) != value:
+                raise CheckpointMismatch(
+                    f"{where} was made with {name} {metadata.get(name)}, but this run has {value}.\n"
+                    f"  continue that run:   the same data, vocabulary, steps and seed as in its metadata\n"
+                    f"  or start another:    --gin.MODEL_DIR=\"'...'\", and to begin from its parameters "
+                    f"--gin.INITIAL_CHECKPOINT=\"'{self.directory}'\""
+                )
+        check_arrays(where, metadata, array_shapes(abstract.params, abstract.opt_state))
+
+    def _newest_whole(self) -> int | None:
+        """Judged by process 0, so that all use the same.  -1 travels for "none", -2 for "all damaged"."""
+        choice = -1
+        if jax.process_index() == 0:
+            found = self.steps()
+            for step in reversed(found):
+                if (damage := damage_of(self._path(step))) is None:
+                    choice = step
+                    break
+                aside = self._path(step).parent / f"{step}.damaged"
+                if aside.exists():
+                    aside.rmtree()
+                self._path(step).rename(aside)
+                logger.warning(
+                    "checkpoint %s is damaged (%s); set aside as %s, using the one before", step, damage, aside.name
+                )
+            else:
+                choice = -2 if found else -1
+        if jax.process_count() > 1:
+            choice = int(multihost_utils.broadcast_one_to_all(jax.numpy.int32(choice)))
+        if choice == -2:
+            raise CheckpointError(
+                f"every checkpoint in {self.steps_directory} is damaged (they are now named <step>.damaged); "
+                f"run again to start from step 0, or set another --gin.MODEL_DIR"
+            )
+        return None if choice < 0 else choice
+
+    def _failed(self, error: Exception) -> CheckpointError:
+        failed, self._saving = self._saving, None
+        if jax.process_index() == 0:
+            self._remove_unfinished()
+        whole = self.steps()
+        left = (
+            f"checkpoint {whole[-1]} is intact and the same command continues from it"
+            if whole
+            else "there is no earlier one"
+        )
+        return CheckpointError(
+            f"checkpoint {failed} could not be written to {self.steps_directory}: {_first_line(error)}\n"
+            f"  {left}; free space there, keep fewer (--gin.train.keep) or set another --gin.MODEL_DIR"
+        )
+
+    def _remove_unfinished(self) -> None:
+        for path in self.steps_directory.iterdir():
+            if ".orbax-checkpoint-tmp" in path.name:
+                with contextlib.suppress(
+                    OSError
+                ):  # threads of a save that failed may still be writing; the next run clears it
+                    path.rmtree(missing_ok=True)
+
+    def _path(self, step: int) -> epath.Path:
+        return self.steps_directory / str(step)
+
+
+def load_params(
+    directory: epath.PathLike, step: int | None = None, mesh: Mesh | None = None
+) -> tuple[DecoderConfig, Any, dict[str, Any]]:
+    """(model configuration, parameters, metadata) of a run's checkpoint, the newest whole one unless `step` names
+    another.
+
+    `directory` is the run's, or one of its `checkpoints/<step>`.  On `mesh`, or on the first device.
+    Raises `CheckpointError` if there is none, or the one asked for is damaged.
+    """
+    directory = epath.Path(directory).resolve()  # Orbax wants absolute paths
+    if directory.name.isdigit() and directory.parent.name == "checkpoints":
+        directory, step = directory.parent.parent, int(directory.name)
+    found = checkpoint_steps(directory)
+    if not found or (step is not None and step not in found):
+        asked = "no checkpoint" if step is None else f"no checkpoint of step {step}"
+        raise CheckpointError(
+            f"{directory} has {asked} (there: {', '.join(map(str, found)) or 'none'}); train one, or name another"
+        )
+    for candidate in reversed(found) if step is None else [step]:
+        path = directory / "checkpoints" / str(candidate)
+        if (damage := damage_of(path)) is None:
+            break
+        if candidate == found[0] or step is not None:
+            raise CheckpointError(
+                f"checkpoint {path} is damaged ({damage}); use another of steps {found} or train again"
+            )
+        logger.warning("checkpoint %s is damaged (%s); using the one before", path, damage)
+    metadata = read_metadata(path)
+    known = {field.name for field in dataclasses.fields(DecoderConfig)}
+    if unknown := sorted(set(metadata["model"]) - known):
+        raise CheckpointMismatch(f"{path}: model setting {unknown[0]!r} is unknown to this version of flan_jax")
+    config = DecoderConfig(**metadata["model"])
+    mesh = mesh or partitioning.make_mesh(partitioning.MeshConfig(data=1), jax.devices()[:1])
+    shapes = abstract_params(config)
+    placed = partitioning.placed(shapes, partitioning.shardings(mesh, shapes, logical_axes(config)))
+    return config, _read(path, params=placed)["params"], metadata
+
+
+def read_metadata(path: epath.Path) -> dict[str, Any]:
+    return _reader().restore(path, args=_Items(metadata=ocp.args.JsonRestore()))["metadata"]
+
+
+def check_arrays(where: epath.PathLike, metadata: Mapping[str, Any], wanted: Mapping[str, list[int]]) -> None:
+    """Raises `CheckpointMismatch` naming the first array that differs, both shapes and the settings that do."""
+    have = metadata["arrays"]
+    for name in [*wanted, *have]:
+        if have.get(name) == wanted.get(name):
+            continue
+        shapes = [tuple(shape) if shape is not None else "absent" for shape in (have.get(name), wanted.get(name))]
+        setting = "DecoderConfig" if name.startswith("params/") else "OptimizerConfig"
+        raise CheckpointMismatch(
+            f"{where}: {name} is {shapes[0]} in the checkpoint and {shapes[1]} in this run, whose {setting} differs.\n"
+            f"  The checkpoint's model is {metadata.get('model')};\n  use its settings, or another --gin.MODEL_DIR"
+        )
+
+
+def array_shapes(params: Any, optimizer: Any = None) -> dict[str, list[int]]:
+    """Shape of every array, by names like params/layers/mlp/up."""
+    trees = ({"params": params}, {"optimizer": optimizer})  # in the order in which differences are told
+    return {name: list(leaf.shape) for tree in trees for name, leaf in named_leaves(tree, "/").items()}
+
+
+def named_leaves(tree: Any, separator: str = ".") -> dict[str, Any]:
+    """A flat dict in flattening order; names do not depend on which optax classes hold the leaves."""
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {partitioning.parameter_name(path).replace("/", separator): leaf for path, leaf in leaves}
+
+
+def package_versions() -> dict[str, str]:
+    names = ("flan-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    found = {name: distributions.version(name) for name in names if _installed(name)}
+    return {"python": platform.python_version(), **found}
+
+
+def _installed(name: str) -> bool:
+    try:
+        return bool(distributions.version(name))
+    except distributions.PackageNotFoundError:
+        return False
+
+
+def _reader() -> ocp.Checkpointer:
+    return ocp.Checkpointer(_handler())
+
+
+def _read(path: epath.Path, **items: Any) -> dict[str, Any]:
+    args = {
+        name: ocp.args.PyTreeRestore(tree, restore_args=ocp.checkpoint_utils.construct_restore_args(tree))
+        for name, tree in items.items()
+    }
+    restored = _reader().restore(path, args=_Items(**args))
+    return {name: restored[name] for name in items}
+
+
+def _scalar(step: int, like: jax.ShapeDtypeStruct) -> jax.Array:
+    return jax.jit(lambda: jax.numpy.asarray(step, like.dtype), out_shardings=like.sharding)()
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]

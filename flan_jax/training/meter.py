@@ -1,0 +1,136 @@
+"""What a run reports of itself, read one step late so that the device never waits to be asked."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..data.plan import Plan
+from ..progress import Progress
+from .metrics_log import MetricsLog
+from .train_step import NanPolicy, NonFiniteLoss
+
+
+class Meter:
+    """Takes each step's metrics while they are still being computed, and logs them when the next step is on its way.
+
+    Logged beside what the step returns: tokens_per_second (not counting padding), target_tokens_per_second,
+    seconds_per_step and data_wait (share of the time spent waiting for a batch), all since the line before; fill (of
+    this batch); skipped (updates left out as not finite).  The first step, which compiles, is timed as
+    `compile_seconds`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        log: MetricsLog,
+        start: int,
+        every: int,
+        policy: NanPolicy,
+        *,
+        skipped: int = 0,
+        last_checkpoint: int | None = None,
+        show: bool = True,
+    ):
+        self.last: dict[str, Any] = {"step": start}
+        self.skipped = skipped
+        self.last_checkpoint = last_checkpoint
+        self._plan, self._log, self._every, self._policy = plan, log, every, policy
+        self._progress = Progress(plan.steps, "steps", "train", start=start) if show else None
+        self._pending: tuple[int, Mapping[str, jax.Array]] | None = None
+        self._extra: dict[str, Any] = {}
+        self._began = time.perf_counter()
+        self._compiled = False
+        self._shown: dict[str, Any] = {}
+        self._reset()
+
+    def _reset(self) -> None:
+        self._since = time.perf_counter()
+        self._steps, self._tokens, self._target_tokens, self._waited = 0, 0.0, 0.0, 0.0
+
+    def waiting_for(self, batches: Iterable[Any]) -> Iterator[Any]:
+        """The same batches, with the time they took to come counted."""
+        iterator = iter(batches)
+        while True:
+            began = time.perf_counter()
+            batch = next(iterator, None)
+            self._waited += time.perf_counter() - began
+            if batch is None:
+                return
+            yield batch
+
+    def push(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
+        """`step` updates are under way; those before are finished, logged and checked.  Raises `NonFiniteLoss`."""
+        self.drain()
+        self._pending = (step, metrics)
+        if not self._compiled:
+            self.drain()
+
+    def add(self, **values: Any) -> None:
+        """More to log with the step that was pushed last."""
+        self._extra |= values
+
+    def drain(self) -> None:
+        """Wait for the step that was pushed last, log it and check it."""
+        if self._pending is None:
+            return
+        step, pending = self._pending
+        self._pending = None
+        values = {name: float(value) for name, value in jax.device_get(dict(pending)).items()}
+        finite = values.pop("finite") == 1.0
+        self.skipped += not finite
+        self._steps += 1
+        self._tokens += values["tokens"]
+        self._target_tokens += values["target_tokens"]
+        values["fill"] = values.pop("tokens") / (self._plan.rows_per_batch * self._plan.row_length)
+        values["skipped"] = self.skipped
+        if not self._compiled:
+            self._compiled = True
+            self._write(step, {**values, "compile_seconds": time.perf_counter() - self._began})
+        elif self._extra or not finite or step % self._every == 0 or step == self._plan.steps:
+            self._write(step, {**values, **self._rates()})
+        else:
+            self.last = {"step": step, **values}
+        if self._progress is not None:
+            self._progress.update(1, loss=values["loss"], **self._shown)
+        if not finite and self._policy == "stop":
+            raise NonFiniteLoss(self._complaint(step, values))
+
+    def _rates(self) -> dict[str, Any]:
+        seconds = max(time.perf_counter() - self._since, 1e-9)
+        self._shown = {"tokens/s": round(self._tokens / seconds)}
+        return {
+            "tokens_per_second": self._tokens / seconds,
+            "target_tokens_per_second": self._target_tokens / seconds,
+            "seconds_per_step": seconds / self._steps,
+            "data_wait": self._waited / seconds,
+        }
+
+    def _write(self, step: int, values: dict[str, Any]) -> None:
+        values |= self._extra
+        self._extra = {}
+        self._log.write(step, values)
+        self.last = {"step": step, **values}
+        self._reset()
+
+    def _complaint(self, step: int, values: Mapping[str, Any]) -> str:
+        documents, _ = self._plan.step_documents(step - 1, 0, self._plan.rows_per_batch)
+        counts = np.bincount(documents.task, minlength=len(self._plan.tasks))
+        named = ", ".join(f"{count} of {self._plan.tasks[i].task}" for i, count in enumerate(counts) if count)
+        what = "loss" if not math.isfinite(values["loss"]) else "grad_norm"
+        saved = self.last_checkpoint
+        return (
+            f"{what} is {values[what]} in update {step}: batch {step - 1} of plan {self._plan.hash}, "
+            f"documents {named}; "
+            f"{'no checkpoint was made yet' if saved is None else f'checkpoint {saved} is the last good one'}\n"
+            f"  leave such updates out:   --gin.train.on_non_finite=\"'skip'\"   (they are counted)\n"
+            f"  or go slower:   --gin.OptimizerConfig.learning_rate (now {values['learning_rate']:.3g}), "
+            f"warmup_steps or clip_norm"
+        )
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.close()

@@ -1,0 +1,154 @@
+"""Where arrays live: one device mesh, one table from logical axis names to mesh axes, one function per kind of array.
+
+The mesh has the axes `data` (copies of the model, rows apart), `fsdp` (rows apart and parameters cut), `tensor`
+(heads, MLP and vocabulary cut) and `sequence` (positions cut).  Rows of a batch are cut over data × fsdp.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
+
+from ..errors import FlanJaxError
+
+AXES = ("data", "fsdp", "tensor", "sequence")
+
+LOGICAL_RULES: Mapping[str, str | None] = {
+    "embed": "fsdp",
+    "vocab": "tensor",
+    "heads": "tensor",
+    "kv_heads": "tensor",
+    "mlp": "tensor",
+    "head_dim": None,
+    "layers": None,
+    "positions": None,
+    "norm": None,
+}
+
+
+class MeshMismatch(FlanJaxError, ValueError):
+    """The mesh does not fit the devices, or an array cannot be cut as the mesh asks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshConfig:
+    """Devices along each mesh axis; one of them may be -1 for "all that are left"."""
+
+    data: int = -1
+    fsdp: int = 1
+    tensor: int = 1
+    sequence: int = 1
+
+
+def make_mesh(config: MeshConfig | None = None, devices: Sequence[Any] | None = None) -> Mesh:
+    """A mesh over `devices` (default: all).  Raises `MeshMismatch` unless the sizes use exactly those devices."""
+    config = config or MeshConfig()
+    devices = list(jax.devices() if devices is None else devices)
+    sizes = [getattr(config, axis) for axis in AXES]
+    asked = ", ".join(f"{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
+    count = len(devices)
+    if sizes.count(-1) > 1 or any(size < 1 and size != -1 for size in sizes):
+        raise MeshMismatch(f"MeshConfig({asked}): sizes are positive, and at most one is -1 (all devices left over)")
+    fixed = math.prod(size for size in sizes if size != -1)
+    if count % fixed or (-1 not in sizes and fixed != count):
+        divisors = ", ".join(str(n) for n in range(1, count + 1) if count % n == 0)
+        raise MeshMismatch(
+            f"MeshConfig({asked}) asks for {'a multiple of ' if -1 in sizes else ''}{fixed} devices, but there are "
+            f"{count} ({devices[0].platform}).\n  The sizes must multiply to {count}; each can be one of {divisors}:"
+            f"   --gin.MeshConfig.data=-1 takes what the others leave"
+        )
+    shape = tuple(count // fixed if size == -1 else size for size in sizes)
+    types = (AxisType.Auto,) * len(AXES)
+    if count == len(jax.devices()):  # lets JAX order the devices along the interconnect
+        return jax.make_mesh(shape, AXES, devices=devices, axis_types=types)
+    return Mesh(np.array(devices).reshape(shape), AXES, axis_types=types)
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def shardings(mesh: Mesh | AbstractMesh, abstract: Any, logical_axes: Any) -> Any:
+    """A pytree of `NamedSharding` for the parameters.
+
+    `abstract`: shapes; `logical_axes`: the same tree with a tuple of logical names (or None) in place of each array.
+    Raises `MeshMismatch` naming the parameter, its axis and the setting where a dimension cannot be cut evenly.
+    """
+
+    def one(path: Any, array: jax.ShapeDtypeStruct, names: tuple[str | None, ...]) -> NamedSharding:
+        where = parameter_name(path)
+        if len(names) != len(array.shape):
+            raise MeshMismatch(f"parameter {where} has shape {tuple(array.shape)} but logical axes {names}")
+        unknown = [name for name in names if name is not None and name not in LOGICAL_RULES]
+        if unknown:
+            raise MeshMismatch(f"parameter {where}: no rule for logical axis {unknown[0]!r} in LOGICAL_RULES")
+        spec = [None if name is None else LOGICAL_RULES[name] for name in names]
+        for size, name, axis in zip(array.shape, names, spec, strict=True):
+            if axis is not None and size % mesh.shape[axis]:
+                raise MeshMismatch(
+                    f"parameter {where}: axis {name!r} of size {size} cannot be cut over "
+                    f"{axis}={mesh.shape[axis]} devices;\n"
+                    f"  choose a divisor of {size}:   --gin.MeshConfig.{axis}={math.gcd(size, mesh.shape[axis])}"
+                )
+        return NamedSharding(mesh, PartitionSpec(*spec))
+
+    return jax.tree_util.tree_map_with_path(one, abstract, logical_axes)
+
+
+def placed(abstract: Any, shardings: Any) -> Any:
+    """The same tree of shapes, each with its sharding: what a restore fills."""
+    return jax.tree.map(
+        lambda array, sharding: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding), abstract, shardings
+    )
+
+
+def parameter_name(path: Sequence[Any]) -> str:
+    """`layers/attention/query` from a pytree path."""
+    return "/".join(str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path)
+
+
+def batch_sharding(mesh: Mesh | AbstractMesh) -> NamedSharding:
+    """Of arrays [rows, length]."""
+    return NamedSharding(mesh, PartitionSpec(("data", "fsdp"), "sequence"))
+
+
+def check_batch(mesh: Mesh | AbstractMesh, rows: int, length: int, microbatches: int = 1) -> None:
+    """Raises `MeshMismatch` unless every device gets the same share of every microbatch of [rows, length]."""
+    shards = mesh.shape["data"] * mesh.shape["fsdp"]
+    if rows % (shards * microbatches):
+        raise MeshMismatch(
+            f"{rows} rows a batch cannot be shared by data × fsdp = {shards} devices in {microbatches} microbatches: "
+            f"the rows must be a multiple of {shards * microbatches} (set by tokens per batch / row length), or change "
+            f"--gin.MeshConfig.data, --gin.MeshConfig.fsdp or --gin.train.microbatches"
+        )
+    if length % mesh.shape["sequence"]:
+        raise MeshMismatch(
+            f"rows of {length} tokens cannot be cut over sequence={mesh.shape['sequence']} devices; "
+            f"set --gin.MeshConfig.sequence to a divisor of {length}"
+        )
+
+
+def local_rows(sharding: NamedSharding, rows: int, length: int) -> slice:
+    """The contiguous rows of a [rows, length] batch that this process's devices hold, which it alone must load."""
+    indices = sharding.addressable_devices_indices_map((rows, length)).values()
+    spans = sorted({index[0].indices(rows)[:2] for index in indices if index is not None})
+    start, stop = spans[0][0], spans[-1][1]
+    if sum(hi - lo for lo, hi in spans) != stop - start:
+        raise MeshMismatch(
+            f"this process's devices hold rows {spans}, which do not follow one another; put data and fsdp outermost"
+        )
+    return slice(start, stop)
+
+
+def put_batch(batch: Mapping[str, np.ndarray], sharding: NamedSharding, rows: int) -> dict[str, jax.Array]:
+    """This process's rows of a batch, as global arrays of `rows` rows."""
+    if jax.process_count() == 1:
+        return jax.device_put(dict(batch), sharding)
+    return {
+        name: jax.make_array_from_process_local_data(sharding, array, (rows, *array.shape[1:]))
+        for name, array in batch.items()
+    }

@@ -1,0 +1,87 @@
+"""The settings of a training run."""
+
+import dataclasses
+from typing import Literal
+
+from ..data.mixing import Rates
+from ..errors import FlanJaxError
+from ..models.config import DecoderConfig
+from .optimizers import OptimizerConfig
+from .partitioning import MeshConfig
+from .train_step import NanPolicy
+
+
+class TrainError(FlanJaxError, ValueError):
+    """Settings of a run that contradict each other or its data."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """A run.  `steps` updates of `tokens_per_batch // row_length` rows each, drawn from `mixture` by the tasks module
+    `tasks`.
+
+    model: may be left out where `initial_checkpoint` gives it.  vocabulary: as for `prepare`.
+    accept_stale: train on a store made with other templates, and say so in the checkpoints.
+    initial_checkpoint: a run's directory (its newest checkpoint) or one of its checkpoints/<step>: its parameters begin
+      the run, its optimiser state and step do not.
+    loss_on: "targets" tunes on instructions, "all" pretrains.  on_non_finite: "stop" ends the run with `NonFiniteLoss`,
+      "skip" leaves that update out, counts it (`skipped`) and goes on.
+    checkpoint_every, log_every, validation_every, hook_every count steps; a checkpoint is also made at the end and on
+      SIGTERM.  keep newest checkpoints stay, and every step divisible by keep_every.
+    validation_every > 0 reports `validation_loss` over `validation_batches` batches of the mixture's validation split.
+    microbatches: parts a batch is worked through in, to save memory; the update is the same.
+    coordinator: "host:port" of process 0, with num_processes and process_id, or "auto" on TPU pods, Slurm and the like.
+    compilation_cache: a folder in which compiled steps outlive the run.
+    """
+
+    mixture: str
+    store: str
+    vocabulary: str
+    model_dir: str
+    steps: int
+    model: DecoderConfig | None = None
+    tasks: str = "flan_jax_tasks"
+    initial_checkpoint: str | None = None
+    seed: int = 0
+    tokens_per_batch: int = 8192
+    row_length: int = 1024
+    inputs_length: int = 1024
+    targets_length: int = 256
+    rates: Rates = dataclasses.field(default_factory=Rates)
+    loss_on: Literal["targets", "all"] = "targets"
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
+    microbatches: int = 1
+    loss_chunk: int = 0
+    on_non_finite: NanPolicy = "stop"
+    checkpoint_every: int = 1000
+    keep: int = 2
+    keep_every: int = 0
+    log_every: int = 10
+    validation_every: int = 0
+    validation_batches: int = 8
+    hook_every: int = 0
+    tensorboard: bool = True
+    accept_stale: bool = False
+    wandb_project: str | None = None
+    compilation_cache: str | None = None
+    coordinator: str | None = None
+    num_processes: int | None = None
+    process_id: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.tokens_per_batch < self.row_length:
+            raise TrainError(
+                f"tokens_per_batch={self.tokens_per_batch} is less than one row of row_length={self.row_length} tokens"
+            )
+        for name in ("steps", "microbatches", "checkpoint_every", "log_every", "validation_batches"):
+            if getattr(self, name) < 1:
+                raise TrainError(f"train.{name}={getattr(self, name)} must be at least 1")
+        if self.on_non_finite not in ("stop", "skip"):
+            raise TrainError(f"train.on_non_finite={self.on_non_finite!r} is not 'stop' or 'skip'")
+        if self.model is None and self.initial_checkpoint is None:
+            raise TrainError("a run needs a model (--gin_file=models/...) or an initial_checkpoint to take it from")
+
+    @property
+    def rows_per_batch(self) -> int:
+        return self.tokens_per_batch // self.row_length

@@ -1,0 +1,49 @@
+"""Figures of a sweep from made-up rows: seeds averaged, differences paired."""
+
+import numpy as np
+import pytest
+
+from flan_jax.evaluation.requests import Request
+from flan_jax.evaluation.results import Results, ranked_row, rows_table
+from flan_jax.report.clusters import cluster_results
+from flan_jax.sweep import Cell
+
+METRICS = {"a": ("accuracy",), "b": ("accuracy",)}
+
+
+def results(right: dict[str, float], seed: int) -> Results:
+    """40 examples under 2 templates for each task, a share `right[task]` of the examples answered rightly."""
+    rows = []
+    tokens = np.array([1], np.int32)
+    for task, share in right.items():
+        for example in range(40):
+            for template in (0, 1):
+                request = Request(
+                    task=task, cluster="nli", split="test", example_id=str(example), template=template, context=tokens,
+                    options=(tokens, tokens), option_texts=(" yes", " no"), answer=0, references=("yes",), inputs="?",
+                )  # fmt: skip
+                good = (example + seed) % 40 < 40 * share
+                rows.append(ranked_row(request, np.array([0.0, -1.0 if good else 1.0])))
+    return Results(rows_table(rows, METRICS), METRICS, "test", None, {}, replicates=200, seed=0)
+
+
+def test_means_over_datasets_and_seeds_and_paired_gains():
+    cells = {}
+    for seed in (0, 1):
+        cells[Cell("base", "nli", seed)] = results({"a": 0.5, "b": 0.3}, seed)
+        cells[Cell("tuned", "nli", seed)] = results({"a": 0.7, "b": 0.5 + 0.1 * seed}, seed)
+    (cluster,) = cluster_results(cells)
+    assert cluster.scores["base"].value == pytest.approx(40.0)
+    assert cluster.seeds["tuned"] == pytest.approx((60.0, 65.0))
+    assert cluster.scores["tuned"].value == pytest.approx(62.5)
+    gain = cluster.gains["tuned"]
+    assert gain.value == pytest.approx(22.5) and 0 < gain.low < gain.value < gain.high
+    assert cluster.gains.keys() == {"tuned"}
+    assert [(d.task, d.examples, d.templates) for d in cluster.datasets] == [("a", 40, 2), ("b", 40, 2)]
+    assert cluster.datasets[0].sds["base"] == pytest.approx(0.0)
+    assert cluster.chance == pytest.approx(50.0)
+
+
+def test_a_kind_that_is_missing_is_left_out():
+    (cluster,) = cluster_results({Cell("tuned", "nli", 0): results({"a": 0.5, "b": 0.5}, 0)})
+    assert set(cluster.scores) == {"tuned"} and cluster.gains == {}

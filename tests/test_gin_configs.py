@@ -1,0 +1,138 @@
+"""Every shipped run is executed, tiny; every other shipped file is read together with a run."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+from flan_jax import configuration
+from flan_jax.cli import COMMANDS, main
+from flan_jax.configuration import configure
+from flan_jax.evaluation.results import read_results
+from flan_jax.gin_files import file_header, gin_configs_directory
+
+RUNS = sorted(path.name for path in (gin_configs_directory() / "runs").glob("*.gin"))
+
+
+def shipped(folder: str) -> list[str]:
+    return sorted(f"{folder}/{path.name}" for path in (gin_configs_directory() / folder).glob("*.gin"))
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_run_opens_with_its_usage_and_required_macros(run):
+    path = gin_configs_directory() / "runs" / run
+    header = file_header(path)
+    assert re.search(r"^  \S*.*flan-jax (prepare|train|evaluate|sweep) ", header, re.M), "no usage line"
+    (required,) = re.findall(r"^Required: (.*(?:\n  .*)*)", header, re.M)
+    unset = re.findall(r"^(\w+) = %gin\.REQUIRED", path.read_text() + included(path), re.M)
+    for name in unset:
+        assert name in required, f"{name} is required and the header does not say so"
+
+
+def included(path: pathlib.Path) -> str:
+    names = re.findall(r"^include '(.*)'", path.read_text(), re.M)
+    found = [gin_configs_directory() / name for name in names]
+    return "".join(one.read_text() + included(one) for one in found)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_header_gives_the_defaults_there_are(run):
+    """What "Often changed" says of a macro, NAME (value), is its value in the file or its includes."""
+    path = gin_configs_directory() / "runs" / run
+    changed = file_header(path).split("Often changed:")[1]
+    text = included(path) + path.read_text()
+    for name, said in re.findall(r"([A-Z_]{3,}) \(([\d.e-]+|'[^']*'|\([^)]*\))[,;) ]", changed):
+        value = re.findall(rf"^{name} = (.*)$", text, re.M)[-1]
+        assert value == said, f"{name} is {value}; the header says {said}"
+
+
+def test_every_run_belongs_to_a_command_s_help():
+    assert {f"runs/{run}" for run in RUNS} == {run for command in COMMANDS.values() for run in command.runs}
+
+
+@pytest.mark.parametrize("file", [*shipped("models"), *shipped("hardware")])
+def test_models_and_hardware_build_with_a_run(file):
+    model = [] if file.startswith("models") else ["models/microworld.gin"]
+    configured = configure("train", [*model, "runs/pretrain.gin", file], ["MODEL_DIR = '/m'"])
+    assert configured.config.model.num_layers > 0
+
+
+@pytest.mark.parametrize("mixture", shipped("mixtures"))
+def test_mixtures_build_with_a_run(mixture):
+    bindings = ["MODEL_DIR = '/m'", "INITIAL_CHECKPOINT = '/b'", "HELD_OUT = 'nli'"]
+    configured = configure("train", ["runs/tune_leave_one_out.gin", mixture], bindings)
+    assert configured.config.mixture == f"{pathlib.Path(mixture).stem}_loo_nli"
+
+
+def test_a_size_is_a_handful_of_numbers():
+    for model in shipped("models"):
+        lines = (gin_configs_directory() / model).read_text().splitlines()
+        assert len([line for line in lines if not line.startswith("#")]) <= 8
+
+
+def test_prepare_pretrain_tune_and_evaluate(tmp_path, tiny, capsys):
+    store, base, tuned = f"'{tmp_path}/store'", f"'{tmp_path}/base'", f"'{tmp_path}/tuned'"
+    mixtures = "('microworld_documents', 'microworld')"
+    assert main(["prepare", *tiny("runs/prepare.gin", STORE=store, MIXTURE=mixtures)]) == 0
+    small = tiny("runs/pretrain.gin", STORE=store, MODEL_DIR=base, TARGETS_LENGTH="%ROW_LENGTH")
+    assert main(["train", "--gin_file=models/microworld.gin", *small]) == 0
+    assert (
+        main(
+            [
+                "train",
+                *tiny(
+                    "runs/tune_leave_one_out.gin",
+                    STORE=store,
+                    MODEL_DIR=tuned,
+                    INITIAL_CHECKPOINT=base,
+                    HELD_OUT="'nli'",
+                ),
+            ]
+        )
+        == 0
+    )
+    assert json.loads((tmp_path / "tuned" / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 4
+    capsys.readouterr()
+    assert (
+        main(
+            [
+                "evaluate",
+                *tiny(
+                    "runs/evaluate.gin",
+                    STORE=store,
+                    CHECKPOINT=tuned,
+                    MIXTURE="'microworld_loo_nli'",
+                    OUTPUT=f"'{tmp_path}/out'",
+                ),
+            ]
+        )
+        == 0
+    )
+    assert "small_nli" in capsys.readouterr().out
+    assert read_results(tmp_path / "out").summary.cluster("nli").tasks == ("small_nli",)
+
+    assert (
+        main(["generate", f"--model_dir={tmp_path}/tuned", "--prompt=What a boat!", "--option=good", "--option=bad"])
+        == 0
+    )
+    assert sorted(line.split()[-1] for line in capsys.readouterr().out.splitlines()) == ["bad", "good"]
+    assert main(["generate", f"--model_dir={tmp_path}/tuned", "--prompt=What a boat!", "--max_tokens=3"]) == 0
+
+
+def test_quickstart(tmp_path, tiny, capsys):
+    flags = tiny(
+        "runs/quickstart.gin", STORE=f"'{tmp_path}/store'", SWEEP_DIR=f"'{tmp_path}/run'", HELD_OUT="('translation',)"
+    )
+    assert main(["sweep", *flags]) == 0
+    assert "translation" in capsys.readouterr().out
+    assert main(["report", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "run" / "report.html")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "tuned wrote" in page and "Say backwards" in page
+
+
+def test_the_operative_configuration_of_a_sweep_builds_it_again(finished_sweep, tmp_path):
+    (tmp_path / "again.gin").write_text(json.loads((finished_sweep / "sweep.json").read_text())["operative"])
+    again = configuration.configure("sweep", ["again.gin"], [], [str(tmp_path)]).config
+    assert again.tune.mixture == "microworld" and again.pretrain.loss_on == "all" and again.tune.loss_on == "targets"

@@ -1,0 +1,30 @@
+"""`python -m tests.training.run_from_json [ROWS.npz] < settings.json`: train in a process of its own.
+
+With a file name, the token rows that this process put on its devices are saved there, by step.
+"""
+
+import json
+import sys
+
+import numpy as np
+
+from flan_jax.data.mixing import Rates
+from flan_jax.models.config import DecoderConfig
+from flan_jax.training import trainer
+from flan_jax.training.optimizers import OptimizerConfig
+from flan_jax.training.partitioning import MeshConfig
+
+if __name__ == "__main__":
+    settings = json.load(sys.stdin)
+    nested = {"model": DecoderConfig, "rates": Rates, "optimizer": OptimizerConfig, "mesh": MeshConfig}
+    seen = {}
+
+    def noted(plan, sharding, start, real=trainer.batches):
+        for step, batch in real(plan, sharding, start):
+            seen[str(step)] = batch.tokens
+            yield step, batch
+
+    trainer.batches = noted
+    trainer.train(trainer.TrainConfig(**settings | {name: cls(**settings[name]) for name, cls in nested.items()}))
+    if len(sys.argv) > 1:
+        np.savez(sys.argv[1], **seen)

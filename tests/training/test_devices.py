@@ -1,0 +1,39 @@
+"""Eight devices, cut in any way, train as one does; what they write is read on any number."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.training.eight_devices", str(tmp_path_factory.mktemp("eight"))],
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("mesh", ["data", "mixed", "sequence"])
+def test_a_mesh_gives_the_losses_and_gradients_of_one_device(found, mesh):
+    np.testing.assert_allclose(found["meshes"][mesh], found["meshes"]["one"], rtol=2e-5)
+
+
+def test_parameters_are_really_cut(found):
+    assert found["cut"] == {"one": 1, "data": 1, "mixed": 1 / 4, "sequence": 1, "fsdp2": 1 / 2, "fsdp4": 1 / 4}
+
+
+@pytest.mark.parametrize("mesh", ["one", "fsdp2", "fsdp4"])
+def test_a_checkpoint_of_eight_devices_continues_on_fewer(found, mesh):
+    np.testing.assert_allclose(found["restored"][mesh], found["undisturbed"], rtol=2e-5)
+
+
+def test_misfit_mesh_names_the_device_count(found):
+    assert "there are 8" in found["misfit"]
+    assert "MeshConfig(data=3, fsdp=2" in found["misfit"]

@@ -1,0 +1,68 @@
+"""A mesh that does not fit is refused with the numbers that do; what fits is cut by one table."""
+
+import jax
+import pytest
+from jax.sharding import AbstractMesh, AxisType, PartitionSpec
+
+from flan_jax.models.decoder import abstract_params, logical_axes
+from flan_jax.training.partitioning import (
+    AXES,
+    MeshConfig,
+    MeshMismatch,
+    batch_sharding,
+    check_batch,
+    make_mesh,
+    shardings,
+)
+
+from .conftest import MODEL
+
+
+def mesh(*sizes):
+    """A mesh with no devices behind it."""
+    return AbstractMesh(sizes, AXES, axis_types=(AxisType.Auto,) * 4)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (MeshConfig(data=3), ("data=3", "asks for 3 devices", "--gin.MeshConfig.data=-1")),
+        (MeshConfig(fsdp=2), ("fsdp=2", "multiple of 2")),
+        (MeshConfig(data=-1, fsdp=-1), ("at most one",)),
+        (MeshConfig(data=0), ("positive",)),
+    ],
+)
+def test_misfit_mesh_names_devices_and_setting(config, words):
+    with pytest.raises(MeshMismatch) as error:
+        make_mesh(config, jax.devices()[:1])
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_rest_of_the_devices_goes_to_minus_one():
+    assert dict(make_mesh(MeshConfig(), jax.devices()[:1]).shape) == {"data": 1, "fsdp": 1, "tensor": 1, "sequence": 1}
+
+
+def test_rules_cut_matrices_over_fsdp_and_tensor_and_leave_norms_whole():
+    cut = shardings(mesh(1, 2, 2, 1), abstract_params(MODEL), logical_axes(MODEL))
+    assert cut["layers"]["mlp"]["up"].spec == PartitionSpec(None, "fsdp", "tensor")
+    assert cut["layers"]["attention"]["key"].spec == PartitionSpec(None, "fsdp", "tensor", None)
+    assert cut["layers"]["mlp_norm"]["scale"].spec == PartitionSpec(None, None)
+    assert batch_sharding(mesh(1, 2, 2, 1)).spec == PartitionSpec(("data", "fsdp"), "sequence")
+
+
+def test_a_parameter_that_cannot_be_cut_is_named():
+    with pytest.raises(
+        MeshMismatch, match=r"layers/attention/key.*'kv_heads' of size 2.*tensor=4(.|\n)*MeshConfig.tensor=2"
+    ):
+        shardings(mesh(1, 1, 4, 1), abstract_params(MODEL), logical_axes(MODEL))
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    check_batch(mesh(2, 2, 1, 2), rows=8, length=128, microbatches=2)
+    with pytest.raises(MeshMismatch, match=r"6 rows .*multiple of 4"):
+        check_batch(mesh(2, 2, 1, 1), rows=6, length=128)
+    with pytest.raises(MeshMismatch, match=r"multiple of 16.*train\.microbatches"):
+        check_batch(mesh(2, 2, 1, 1), rows=8, length=128, microbatches=4)
+    with pytest.raises(MeshMismatch, match=r"127.*MeshConfig\.sequence"):
+        check_batch(mesh(1, 1, 1, 2), rows=8, length=127)
