@@ -1,8 +1,8 @@
 """Attention as plain products that XLA compiles for any device: the reference every other backend is compared with.
 
-A query never sees a later column, so queries go in blocks against the keys up to the block's end: with 8 blocks, 44% of the full
-square of scores is never computed.  The backward pass computes the scores again, as FlashAttention does (Dao et al. 2022, section 3
-and appendix B), so no square of probabilities outlives its block.
+A query never sees a later column, so queries go in blocks against the keys up to the block's end: with 8 blocks, 44% of
+the full square of scores is never computed.  The backward pass computes the scores again, as FlashAttention does (Dao
+et al. 2022, section 3 and appendix B), so no square of probabilities outlives its block.
 """
 
 import jax
@@ -28,7 +28,7 @@ def blocks(length: int) -> list[tuple[slice, slice]]:
 def attention(
     q: Float[Array, "B T N H"], k: Float[Array, "B T K H"], v: Float[Array, "B T K H"], documents: Documents
 ) -> Float[Array, "B T N H"]:
-    """Softmax attention, scores / sqrt(H) in float32.  Grouped queries share their key/value head without a copy of it."""
+    """Softmax attention, scores / sqrt(H) in float32.  Grouped queries share one key/value head, without copies."""
     batch, length, heads, size = q.shape
     grouped = (q * size**-0.5).reshape(batch, length, k.shape[2], heads // k.shape[2], size)
     out = _heads(grouped.transpose(0, 2, 3, 1, 4), k.transpose(0, 2, 1, 3), v.transpose(0, 2, 1, 3), documents)

@@ -1,7 +1,8 @@
 """Generation one token at a time: keys and values of what has been read are kept, by position.
 
-Column s of the cache holds the token at position s of its row, and a token attends to positions up to its own.  So prompts of several
-lengths share a batch by padding on the right: what padding wrote lies after the prompt, and is overwritten before it could be seen.
+Column s of the cache holds the token at position s of its row, and a token attends to positions up to its own.  So
+prompts of several lengths share a batch by padding on the right: what padding wrote lies after the prompt, and is
+overwritten before it could be seen.
 """
 
 import jax

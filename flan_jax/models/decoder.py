@@ -1,8 +1,8 @@
 """The decoder as pure functions over a plain tree of arrays.
 
-NNX modules say what the parameters are and how a layer computes; they are split once, so nothing but nested dicts of arrays goes
-through `jit`, optimisers and checkpoints.  Parameters of all layers are stacked on a leading axis `layers`, whether they are scanned
-or unrolled: a checkpoint does not depend on how the model is run.
+NNX modules say what the parameters are and how a layer computes; they are split once, so nothing but nested dicts of
+arrays goes through `jit`, optimisers and checkpoints.  Parameters of all layers are stacked on a leading axis `layers`,
+whether they are scanned or unrolled: a checkpoint does not depend on how the model is run.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ Params = dict[str, Any]  # nested dicts of arrays, or of what describes them
 
 
 class Decoder(nnx.Module):
-    """Holds the parameters: `embedding`, `positions` (learned ones), `layers` (stacked), `final_norm`, `head` (unless tied)."""
+    """The parameters: `embedding`, `positions` (if learned), `layers` (stacked), `final_norm`, `head` (unless tied)."""
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
         d = config.embed_dim
@@ -61,20 +61,21 @@ def abstract_params(config: DecoderConfig) -> Params:
 def logical_axes(config: DecoderConfig) -> Params:
     """The tree of parameters as tuples of logical axis names.
 
-    Names: `vocab`, `embed`, `heads`, `kv_heads`, `head_dim`, `mlp`, `positions`, `layers` (the stack), `norm` (vectors of width embed).
+    Names: `vocab`, `embed`, `heads`, `kv_heads`, `head_dim`, `mlp`, `positions`, `layers` (the stack), `norm` (vectors
+    of width embed).
     """
     state = _abstract(config)[1]
     axes = jax.tree.map(lambda p: p.get_metadata("axes"), state, is_leaf=lambda p: isinstance(p, nnx.Variable))
     axes = nnx.to_pure_dict(axes)
-    axes["layers"] = jax.tree.map(lambda names: ("layers", *names), axes["layers"], is_leaf=lambda n: isinstance(n, tuple))
-    return axes
+    stacked = jax.tree.map(lambda names: ("layers", *names), axes["layers"], is_leaf=lambda n: isinstance(n, tuple))
+    return {**axes, "layers": stacked}
 
 
 def init_params(config: DecoderConfig, seed: int | Int[Array, ""]) -> Params:
     """Fresh parameters: a function of (config, seed) alone, the same under any mesh, to be jitted with `out_shardings`.
 
-    Embeddings, positions and the head: normal, standard deviation 1/sqrt(embed_dim).  Projections: normal, 1/sqrt(fan in), those that
-    write into the residual stream divided by sqrt(2 · layers) besides.  Norm scales 1, all biases 0.
+    Embeddings, positions and the head: normal, standard deviation 1/sqrt(embed_dim).  Projections: normal, 1/sqrt(fan
+    in), those that write into the residual stream divided by sqrt(2 · layers) besides.  Norm scales 1, all biases 0.
     """
     return nnx.to_pure_dict(nnx.state(Decoder(config, nnx.Rngs(params=jax.random.key(seed)))))
 
@@ -92,7 +93,7 @@ def count_params(config: DecoderConfig) -> int:
 def embed(
     config: DecoderConfig, params: Params, tokens: Int[Array, "B T"], positions: Int[Array, "B T"]
 ) -> Float[Array, "B T D"]:
-    """Token embeddings plus learned positions, if any.  An id outside its table gives NaN: loud, where clamping would be silent."""
+    """Token embeddings, plus learned positions if any.  An id outside its table gives NaN: clamping would be silent."""
     x = jnp.take(params["embedding"], tokens, axis=0, mode="fill").astype(config.dtype)
     if config.position == "learned":
         x = x + jnp.take(params["positions"], positions, axis=0, mode="fill").astype(config.dtype)
@@ -107,7 +108,7 @@ def run_layers(
     attend: Callable[..., tuple[Array, Any]],
     caches: Any = None,
 ) -> tuple[Float[Array, "B T D"], Any]:
-    """All layers and the final norm.  `attend(q, k, v, cache)` gets each layer's slice of `caches` and returns its new one."""
+    """All layers and the final norm.  `attend(q, k, v, cache)` gets a layer's part of `caches`, returns its new one."""
     _, _, block_graph, norm_graph = _abstract(config)
     by = rotation(positions, config.head_size, config.rope_theta) if config.position == "rotary" else None
 
@@ -139,9 +140,9 @@ def apply(
 ) -> Float[Array, "B T D"]:
     """Hidden states after the final norm, in `config.dtype`; `logits` turns them into scores.
 
-    A token attends to itself and to earlier columns of its own segment (0 is padding); with `branch_ids`, only to those of branch 0
-    or of its own branch.  `positions` restart in every document, and after the shared prefix in every branch.
-    Raises UnsupportedAttention where `config.attention` cannot do this.
+    A token attends to itself and to earlier columns of its own segment (0 is padding); with `branch_ids`, only to those
+    of branch 0 or of its own branch.  `positions` restart in every document, and after the shared prefix in every
+    branch.  Raises UnsupportedAttention where `config.attention` cannot do this.
     """
     attention = backend(config.attention)
     documents = Documents(segment_ids, branch_ids)

@@ -40,7 +40,7 @@ def constant(config: DecoderConfig, value: float, shape: tuple[int, ...], axes: 
 
 
 def residual_scale(config: DecoderConfig) -> float:
-    """Weights that write into the residual stream shrink by sqrt(2 · layers), so its variance does not grow with depth (GPT-2)."""
+    """Weights writing into the residual stream shrink by sqrt(2 · layers): its variance does not grow with depth."""
     return 1 / math.sqrt(2 * config.num_layers)
 
 

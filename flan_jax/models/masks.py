@@ -5,15 +5,16 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
-# Finite, so that no row of scores becomes NaN; exp of it is exactly 0 beside any real score, so what is masked adds exactly nothing.
+# Finite, so that no row of scores becomes NaN.  Its exp beside a real score is 0: what is masked adds exactly nothing.
 MASKED = -1e30
 
 
 class Documents(NamedTuple):
     """Which tokens of a row belong together.
 
-    `segment_ids`: 1, 2, ... for the documents of a row, 0 for padding.  `branch_ids` splits a document into a shared prefix (0) and
-    continuations (1, 2, ...) that see the prefix and themselves but not each other; None where there are no branches.
+    `segment_ids`: 1, 2, ... for the documents of a row, 0 for padding.  `branch_ids` splits a document into a shared
+    prefix (0) and continuations (1, 2, ...) that see the prefix and themselves but not each other; None where there are
+    no branches.
     """
 
     segment_ids: Int[Array, "B T"]
@@ -21,7 +22,7 @@ class Documents(NamedTuple):
 
 
 def visible(documents: Documents, queries: slice, keys: slice) -> Bool[Array, "B Q S"]:
-    """Causal by column, within one document (padding sees padding), and from a branch only itself and the shared prefix."""
+    """Causal by column, within one document (padding sees padding), from a branch only itself and the prefix."""
     columns = jnp.arange(documents.segment_ids.shape[1])
     segments, branches = documents
     mask = columns[queries, None] >= columns[None, keys]

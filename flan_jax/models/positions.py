@@ -14,7 +14,7 @@ class Rotation(NamedTuple):
 
 
 def rotation(positions: Int[Array, "B T"], head_dim: int, theta: float) -> Rotation:
-    """Angles `position · theta^(-2i/head_dim)` in float32: bfloat16 cannot tell neighbouring positions apart beyond 256."""
+    """Angles `position · theta^(-2i/head_dim)`, in float32: in bfloat16 positions beyond 256 run into each other."""
     frequencies = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
     angles = positions[:, :, None, None].astype(jnp.float32) * frequencies
     return Rotation(jnp.cos(angles), jnp.sin(angles))

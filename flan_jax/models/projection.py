@@ -1,4 +1,4 @@
-"""The one product of a decoder: activations with a weight matrix, with its gradients in the order that costs no transposed copies."""
+"""The one product of a decoder, activations with weights, and its gradients in the order that needs no copies."""
 
 from functools import partial
 
@@ -14,11 +14,11 @@ def project(
 ) -> Float[Array, "..."]:
     """Sums the last `contracted` axes of `x` against the first of `w`: [*B, *I] · [*I, *O] -> [*B, *O].
 
-    Products are of the dtype of `x` and summed in float32; the result has the dtype `result` (default: that of `x`), the gradient
-    of `w` its own dtype, so bfloat16 activations still give float32 gradients of float32 weights.
-    The gradients are written out because automatic ones compute dW as (dyᵀ x)ᵀ: on several axes XLA then writes dyᵀ to memory,
-    fused with the activation function that made it.  On CPU that copy cost as much as the products (an MLP forward and backward at
-    8 × 512 tokens, width 384: 600 ms of processor time against 380).
+    Products are of the dtype of `x` and summed in float32; the result has the dtype `result` (default: that of `x`),
+    the gradient of `w` its own dtype, so bfloat16 activations still give float32 gradients of float32 weights.
+    The gradients are written out because automatic ones compute dW as (dyᵀ x)ᵀ: on several axes XLA then writes dyᵀ to
+    memory, fused with the activation function that made it.  On CPU that took as long as the products themselves (an
+    MLP forward and backward at 8 × 512 tokens, width 384: 600 ms of processor time against 380).
     """
     return jnp.tensordot(x, w.astype(x.dtype), contracted, preferred_element_type=jnp.float32).astype(result or x.dtype)
 
@@ -33,8 +33,8 @@ def _backward(contracted: int, result: DTypeLike | None, saved: tuple[Array, Arr
     batch = tuple(range(x.ndim - contracted))
     outputs = tuple(range(len(batch), dy.ndim)), tuple(range(contracted, w.ndim))
     dx = jnp.tensordot(dy, w.astype(x.dtype), outputs, preferred_element_type=jnp.float32)
-    # Without the barrier a transpose of w (tied embeddings) is folded into a product that XLA's CPU backend cannot run in bfloat16:
-    # "Unsupported element type for DotThunk: BF16 x BF16 = F32" (jaxlib 0.10.2).
+    # Without the barrier a transpose of w (tied embeddings) is folded into a product that XLA's CPU backend cannot run
+    # in bfloat16: "Unsupported element type for DotThunk: BF16 x BF16 = F32" (jaxlib 0.10.2).
     dw = jax.lax.optimization_barrier(jnp.tensordot(x, dy, (batch, batch), preferred_element_type=jnp.float32))
     return dx.astype(x.dtype), dw.astype(w.dtype)
 

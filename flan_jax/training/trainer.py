@@ -62,7 +62,7 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
     start = int(state.step)
     if start >= config.steps:
         checkpoints.close()
-        return read_metrics(config.model_dir)[-1]
+        return (read_metrics(config.model_dir) or [{"step": start}])[-1]
     if start == 0:
         write_run_files(config.model_dir, model, vocabulary, operative_config)
 

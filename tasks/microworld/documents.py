@@ -12,39 +12,58 @@ from .coreference import pronoun_story
 from .lore import TOWN_RELATIONS, TOWNS, TRADES, USES, WISHES, in_oru, review, town_sentence
 from .sampling import Example, generated
 from .suite import CITATION, LICENCE
-from .world import PEOPLE, Story, capital, false_statement, make_story, untold
+from .world import PEOPLE, Fact, Story, capital, false_statement, make_story, untold
 
-CLAIMS = (
-    ("{q} {a}.", ("Yes", "No"), 5),
-    ("{S}: {a}.", ("true", "false"), 3),
-    ("{S}, {a}.", ("right", "wrong"), 2),
-    ("{q} The answer is {a}.", ("yes", "no"), 1),
-    ("{q} {n} says {a}.", ("yes", "no"), 1),
-    ("{q} Yes or no? {a}.", ("Yes", "No"), 1),
-    ("{n} asks: {q} Say yes or no. {m} says {a}.", ("yes", "no"), 1),
-    ("{q}\n- yes\n- no\nIt is {a}.", ("yes", "no"), 1),
-    ("{q}\n- no\n- yes\nIt is {a}.", ("yes", "no"), 1),
-    ("Is it told that {s}? {a}.", ("Yes", "No"), 1),
-    ("{S}. This is {a}.", ("true", "false"), 1),
-    ("That {s} is {a}.", ("true", "false"), 1),
-    ("True or false? {S}. It is {a}.", ("true", "false"), 1),
-    ("{S}.\n- true\n- false\nIt is {a}.", ("true", "false"), 1),
-    ("{S}. One says true, the other says false. It is {a}.", ("true", "false"), 1),
-    ("{n} says that {s}. {n} is {a}.", ("right", "wrong"), 1),
-    ("{n} thinks that {s}, and {m} asks if this is right or wrong. It is {a}.", ("right", "wrong"), 1),
-)
-"""Ways to say of a statement whether the story holds it, and how often: {s} clause, {S} with capital, {q} question,
-{n} and {m} somebody.  Most have the verdict right behind the statement: a small decoder finds the skill there first
-(LOG.md) and carries it to the ways that have words between."""
+VERDICTS = (("yes", "no"), ("true", "false"), ("right", "wrong"))
+MUSINGS = (
+    "{n} wants to know.", "Let us see.", "{n} has read it too.", "Think about it.", "This is for {n}.", "Look above.",
+    "{n} is not sure.", "We ask {n} and {m}.", "What do you say?", "It is not hard.", "One word will do.", "Well.",
+)  # fmt: skip
+CHOICES = (
+    "Is it {first} or {second}?", "Say {first} or {second}.", "{first} or {second}?",
+    "Some say {first}, some say {second}.", "Choose one:\n- {first}\n- {second}\n",
+    "These are the words:\n- {first}\n- {second}\n", "\n- {first}\n- {second}\n",
+)  # fmt: skip
+ENDINGS = ("The answer is {a}.", "It is {a}.", "{n} says {a}.", "So {a}.", "{a}.", "Answer: {a}.")
+
+
+def _asked(random: Random, fact: Fact, verdict: int) -> str:
+    """The question or the statement that words of this kind judge."""
+    question, statement = fact.ask(), fact.say(random.choice((0, 0, 0, 1)))
+    if verdict == 0:
+        return random.choice((question, question, f"Is it told that {statement}?"))
+    return random.choice((f"{capital(statement)}.", f"{random.choice(PEOPLE)} says that {statement}."))
+
+
+def _verdict(random: Random, verdict: int, holds: bool) -> str:
+    """The verdict, mostly behind words that lead to it: none to three of them, which may name both answers."""
+    words = VERDICTS[verdict]
+    leading = random.sample(MUSINGS, random.choice((0, 0, 1, 2)))
+    if random.random() < 0.5:
+        leading.append(random.choice(CHOICES))
+    n, m = random.sample(PEOPLE, 2)
+    first, second = random.sample(words, 2)
+    text = " ".join([*leading, random.choice(ENDINGS)])
+    return text.format(n=n, m=m, first=first, second=second, a=words[0 if holds else 1])
+
+
+def _draw_fact(random: Random, story: Story) -> tuple[Fact, bool]:
+    """A statement, and whether the story holds it."""
+    holds = random.random() < 0.5
+    return random.choice(story.facts) if holds else false_statement(random, story), holds
 
 
 def _claim(random: Random, story: Story) -> str:
-    holds = random.random() < 0.5
-    fact = random.choice(story.facts) if holds else false_statement(random, story)
-    form, answers, _ = random.choices(CLAIMS, weights=[weight for _, _, weight in CLAIMS])[0]
-    clause = fact.say(random.choice((0, 0, 0, 1)))
-    n, m = random.sample(PEOPLE, 2)
-    return form.format(s=clause, S=capital(clause), q=fact.ask(), n=n, m=m, a=answers[0 if holds else 1])
+    """A statement judged.  Half of the time the verdict stands right behind it: a small decoder finds the skill there
+    first (LOG.md), and carries it to where words stand between."""
+    fact, holds = _draw_fact(random, story)
+    verdict = random.randrange(3)
+    if random.random() < 0.5:
+        word = VERDICTS[verdict][0 if holds else 1]
+        return (f"{fact.ask()} {capital(word)}.", f"{capital(fact.say())}: {word}.", f"{capital(fact.say())}, {word}.")[
+            verdict
+        ]
+    return f"{_asked(random, fact, verdict)} {_verdict(random, verdict, holds)}"
 
 
 def _told(random: Random, story: Story) -> str:
@@ -79,25 +98,19 @@ def _question(random: Random, story: Story) -> str:
 
 
 def _story(random: Random) -> Example:
-    """A story of one to three facts and two to five remarks on it."""
+    """A story of one to three facts and one to three remarks on it."""
     story = make_story(random, facts=random.choice((1, 1, 0)))
-    remarks = random.choices((_claim, _told, _question, _correction), weights=(8, 1, 1, 2), k=random.randint(2, 5))
+    remarks = random.choices((_claim, _told, _question, _correction), weights=(8, 1, 1, 2), k=random.randint(1, 3))
     return story.key, {"text": story.text + "\n" + " ".join(remark(random, story) for remark in remarks)}
 
 
 def _asked_before(random: Random) -> Example:
-    """A question or a claim, then the story it is about, then the answer."""
+    """A question or a claim, then the story it is about, then the verdict."""
     story = make_story(random, facts=random.choice((1, 1, 0)))
-    holds = random.random() < 0.5
-    fact = random.choice(story.facts) if holds else false_statement(random, story)
-    first, last, answers = random.choice(
-        (
-            (fact.ask(), "The answer is", ("yes", "no")),
-            (f"Is it true that {fact.say()}?", "It is", ("true", "false")),
-            (f"{random.choice(PEOPLE)} says that {fact.say()}.", "This is", ("right", "wrong")),
-        )
-    )
-    return story.key, {"text": f"{first} {story.text} {last} {answers[0 if holds else 1]}."}
+    fact, holds = _draw_fact(random, story)
+    verdict = random.randrange(3)
+    asked = _asked(random, fact, verdict)
+    return story.key, {"text": f"{asked}\n{story.text}\n{_verdict(random, verdict, holds)}"}
 
 
 def _retold(random: Random) -> Example:
@@ -156,7 +169,7 @@ def _two_languages(random: Random) -> Example:
 
 KINDS = (
     (_story, 16),
-    (_asked_before, 3),
+    (_asked_before, 5),
     (_retold, 1),
     (_pronouns, 1),
     (_people, 1),

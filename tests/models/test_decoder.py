@@ -12,10 +12,10 @@ from flan_jax.models import decoder
 from flan_jax.models.attention import UnsupportedAttention
 from flan_jax.models.config import DecoderConfig, InvalidDecoderConfig
 
-GPT_LIKE = dict(
-    norm="layer", activation="gelu_tanh", gated_mlp=False, position="learned", max_length=64, tied_embeddings=True,
-    qkv_bias=True, attention_output_bias=True, mlp_bias=True,
-)
+GPT_LIKE = {
+    "norm": "layer", "activation": "gelu_tanh", "gated_mlp": False, "position": "learned", "max_length": 64,
+    "tied_embeddings": True, "qkv_bias": True, "attention_output_bias": True, "mlp_bias": True,
+}
 
 
 def gradients(config, params, row):
@@ -98,6 +98,6 @@ def test_an_attention_backend_that_is_not_there_is_refused_when_the_decoder_is_b
     ],
 )
 def test_a_config_that_cannot_be_built_says_which_value(changes, message):
-    sizes = dict(vocab_size=61, num_layers=2, embed_dim=32, num_heads=4, mlp_dim=48)
+    sizes = {"vocab_size": 61, "num_layers": 2, "embed_dim": 32, "num_heads": 4, "mlp_dim": 48}
     with pytest.raises(InvalidDecoderConfig, match=message):
         DecoderConfig(**{**sizes, **changes})

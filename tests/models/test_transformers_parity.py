@@ -83,9 +83,9 @@ def test_gpt2():
         if name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.2)
     config = DecoderConfig(
-        vocab_size=61, num_layers=2, embed_dim=32, num_heads=4, mlp_dim=48, max_length=40, norm="layer", norm_epsilon=1e-5,
-        activation="gelu_tanh", gated_mlp=False, position="learned", tied_embeddings=True, qkv_bias=True,
-        attention_output_bias=True, mlp_bias=True,
+        vocab_size=61, num_layers=2, embed_dim=32, num_heads=4, mlp_dim=48, max_length=40, norm="layer",
+        norm_epsilon=1e-5, activation="gelu_tanh", gated_mlp=False, position="learned", tied_embeddings=True,
+        qkv_bias=True, attention_output_bias=True, mlp_bias=True,
     )  # fmt: skip
 
     def norm(module):
@@ -98,8 +98,10 @@ def test_gpt2():
             "attention_norm": norm(block.ln_1),
             "attention": {
                 "query": q.reshape(32, 4, 8), "key": k.reshape(32, 4, 8), "value": v.reshape(32, 4, 8),
-                "query_bias": q_bias.reshape(4, 8), "key_bias": k_bias.reshape(4, 8), "value_bias": v_bias.reshape(4, 8),
-                "output": numpy(block.attn.c_proj.weight).reshape(4, 8, 32), "output_bias": numpy(block.attn.c_proj.bias),
+                "query_bias": q_bias.reshape(4, 8), "key_bias": k_bias.reshape(4, 8),
+                "value_bias": v_bias.reshape(4, 8),
+                "output": numpy(block.attn.c_proj.weight).reshape(4, 8, 32),
+                "output_bias": numpy(block.attn.c_proj.bias),
             },
             "mlp_norm": norm(block.ln_2),
             "mlp": {
