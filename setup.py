@@ -66,6 +66,7 @@ setup(
             "pytest",
             "pytest-xdist",
             "hypothesis",
+            "pandas",
             "beartype",
             "ruff",
             "pyright",

@@ -100,7 +100,11 @@ def load_registry(module: str) -> TaskRegistry:
     try:
         registry = importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(f"tasks module {module!r} cannot be imported ({error}); set --gin.TASKS=\"'your_module'\"") from error
+        raise ImportError(
+            f"tasks module {module!r} cannot be imported ({error}); set --gin.TASKS=\"'your_module'\""
+        ) from error
     if not isinstance(registry, TaskRegistry):
-        raise TypeError(f"tasks module {module!r} offers no get_task and get_mixture; set --gin.TASKS=\"'your_module'\"")
+        raise TypeError(
+            f"tasks module {module!r} offers no get_task and get_mixture; set --gin.TASKS=\"'your_module'\""
+        )
     return cast(TaskRegistry, registry)

@@ -98,9 +98,7 @@ def evaluate(config: EvaluateConfig) -> Results:
         "plan_hash": metadata.get("plan_hash"),
         "training_seed": metadata.get("seed"),
     }
-    results = evaluate_params(
-        model_config, params, vocabulary, store, tasks, config, provenance=provenance, mesh=mesh
-    )
+    results = evaluate_params(model_config, params, vocabulary, store, tasks, config, provenance=provenance, mesh=mesh)
     names = config.mixture if isinstance(config.mixture, str) else "+".join(config.mixture)
     output = pathlib.Path(config.output or run / "evaluations" / f"{metadata['step']}-{names}-{config.split}")
     if jax.process_index() == 0:

@@ -60,8 +60,12 @@ class DecoderConfig:
             if getattr(self, field) < 1:
                 raise InvalidDecoderConfig(f"DecoderConfig.{field}={getattr(self, field)} must be at least 1")
         for field, allowed in (
-            ("norm", NORMS), ("activation", ACTIVATIONS), ("position", POSITIONS), ("remat", REMATS),
-            ("dtype", DTYPES), ("param_dtype", DTYPES),
+            ("norm", NORMS),
+            ("activation", ACTIVATIONS),
+            ("position", POSITIONS),
+            ("remat", REMATS),
+            ("dtype", DTYPES),
+            ("param_dtype", DTYPES),
         ):
             if getattr(self, field) not in allowed:
                 raise InvalidDecoderConfig(

@@ -60,6 +60,7 @@ def with_repeated_records(source: pathlib.Path, name: str, rows: int, target: pa
 
 def train_vocabulary(names: list[str], data: str, path: pathlib.Path) -> None:
     import flan_jax_tasks as tasks
+
     from flan_jax.data.sentencepiece_vocabulary import train_sentencepiece
 
     rendered = (row for name in names for row in tasks.get_task(name, data_dir=data).render("train", "hashed", 0))

@@ -38,7 +38,7 @@ def _asked(random: Random, fact: Fact, verdict: int) -> str:
 def _verdict(random: Random, verdict: int, holds: bool) -> str:
     """The verdict, mostly behind words that lead to it: none to three of them, which may name both answers."""
     words = VERDICTS[verdict]
-    leading = random.sample(MUSINGS, random.choice((0, 0, 1, 2)))
+    leading: list[str] = random.sample(MUSINGS, random.choice((0, 0, 1, 2)))
     if random.random() < 0.5:
         leading.append(random.choice(CHOICES))
     n, m = random.sample(PEOPLE, 2)

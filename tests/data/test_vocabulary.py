@@ -1,5 +1,6 @@
 """Vocabularies: nothing is lost between text and ids, and the parts of a document can be encoded apart."""
 
+import importlib.util
 import json
 import pathlib
 
@@ -146,7 +147,7 @@ def test_a_saved_vocabulary_that_was_changed_is_refused(sentencepiece, tmp_path)
 
 
 def test_a_dummy_prefix_is_left_off_and_told(tmp_path):
-    seqio = pytest.importorskip("importlib.util").find_spec("seqio")
+    seqio = importlib.util.find_spec("seqio")
     model = SentencePieceVocabulary(pathlib.Path(seqio.origin).parent / SEQIO_MODEL)
     assert model.leading == " "
     assert model.encode(["a b"])[0] + model.encode([" a"])[0] == model.encode(["a b a"])[0]

@@ -69,7 +69,6 @@ def test_learned_positions_continue_from_the_context():
     params = build_decoder(model, 3)[1]
     both = score_options(model, params, [make_request((5, 6, 7), ((8, 9), (8, 9, 10)))], narrowest=32)[0]
 
-
     @jax.jit
     def log_probabilities(tokens):
         hidden = apply(model, params, tokens, jnp.arange(tokens.shape[1])[None], jnp.ones_like(tokens))

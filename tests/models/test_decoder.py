@@ -13,8 +13,15 @@ from flan_jax.models.attention import UnsupportedAttention
 from flan_jax.models.config import DecoderConfig, InvalidDecoderConfig
 
 GPT_LIKE = {
-    "norm": "layer", "activation": "gelu_tanh", "gated_mlp": False, "position": "learned", "max_length": 64,
-    "tied_embeddings": True, "qkv_bias": True, "attention_output_bias": True, "mlp_bias": True,
+    "norm": "layer",
+    "activation": "gelu_tanh",
+    "gated_mlp": False,
+    "position": "learned",
+    "max_length": 64,
+    "tied_embeddings": True,
+    "qkv_bias": True,
+    "attention_output_bias": True,
+    "mlp_bias": True,
 }
 
 

@@ -1,5 +1,7 @@
 """The same weights give the same logits in `transformers`: LLaMA for the defaults, GPT-2 for the other switches."""
 
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +11,8 @@ from packed_rows import hidden
 from flan_jax.models import decoder
 from flan_jax.models.config import DecoderConfig
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+torch = importlib.import_module("torch")
+transformers = importlib.import_module("transformers")
 
 TOKENS = np.random.default_rng(0).integers(1, 61, (2, 40)).astype(np.int32)
 
@@ -39,8 +41,15 @@ def test_llama(tied, kv_heads):
     torch.manual_seed(0)
     model = transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
-            vocab_size=61, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=kv_heads, tie_word_embeddings=tied, rms_norm_eps=1e-6, initializer_range=0.2,
+            vocab_size=61,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=kv_heads,
+            tie_word_embeddings=tied,
+            rms_norm_eps=1e-6,
+            initializer_range=0.2,
         )
     ).eval()
     config = DecoderConfig(
@@ -75,8 +84,15 @@ def test_gpt2():
     torch.manual_seed(0)
     model = transformers.GPT2LMHeadModel(
         transformers.GPT2Config(
-            vocab_size=61, n_positions=40, n_embd=32, n_layer=2, n_head=4, n_inner=48, initializer_range=0.2,
-            bos_token_id=0, eos_token_id=0,
+            vocab_size=61,
+            n_positions=40,
+            n_embd=32,
+            n_layer=2,
+            n_head=4,
+            n_inner=48,
+            initializer_range=0.2,
+            bos_token_id=0,
+            eos_token_id=0,
         )
     ).eval()
     for name, parameter in model.named_parameters():  # they start at zero, where a forgotten bias would not be seen
@@ -97,16 +113,21 @@ def test_gpt2():
         return {
             "attention_norm": norm(block.ln_1),
             "attention": {
-                "query": q.reshape(32, 4, 8), "key": k.reshape(32, 4, 8), "value": v.reshape(32, 4, 8),
-                "query_bias": q_bias.reshape(4, 8), "key_bias": k_bias.reshape(4, 8),
+                "query": q.reshape(32, 4, 8),
+                "key": k.reshape(32, 4, 8),
+                "value": v.reshape(32, 4, 8),
+                "query_bias": q_bias.reshape(4, 8),
+                "key_bias": k_bias.reshape(4, 8),
                 "value_bias": v_bias.reshape(4, 8),
                 "output": numpy(block.attn.c_proj.weight).reshape(4, 8, 32),
                 "output_bias": numpy(block.attn.c_proj.bias),
             },
             "mlp_norm": norm(block.ln_2),
             "mlp": {
-                "up": numpy(block.mlp.c_fc.weight), "up_bias": numpy(block.mlp.c_fc.bias),
-                "down": numpy(block.mlp.c_proj.weight), "down_bias": numpy(block.mlp.c_proj.bias),
+                "up": numpy(block.mlp.c_fc.weight),
+                "up_bias": numpy(block.mlp.c_fc.bias),
+                "down": numpy(block.mlp.c_proj.weight),
+                "down_bias": numpy(block.mlp.c_proj.bias),
             },
         }
 
