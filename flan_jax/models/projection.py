@@ -33,10 +33,21 @@ def _backward(contracted: int, result: DTypeLike | None, saved: tuple[Array, Arr
     batch = tuple(range(x.ndim - contracted))
     outputs = tuple(range(len(batch), dy.ndim)), tuple(range(contracted, w.ndim))
     dx = jnp.tensordot(dy, w.astype(x.dtype), outputs, preferred_element_type=jnp.float32)
-    # Without the barrier a transpose of w (tied embeddings) is folded into a product that XLA's CPU backend cannot run
-    # in bfloat16: "Unsupported element type for DotThunk: BF16 x BF16 = F32" (jaxlib 0.10.2).
-    dw = jax.lax.optimization_barrier(jnp.tensordot(x, dy, (batch, batch), preferred_element_type=jnp.float32))
-    return dx.astype(x.dtype), dw.astype(w.dtype)
+    return dx.astype(x.dtype), _weight_gradient(x, dy, batch).astype(w.dtype)
+
+
+def _weight_gradient(x: Array, dy: Array, batch: tuple[int, ...]) -> Array:
+    """xᵀ dy, or (dyᵀ x)ᵀ where `dy` is the narrower: XLA's CPU backend writes the transpose of the first to memory.
+
+    The barrier keeps it from undoing that, and from folding the transpose of tied embeddings into a product it then
+    cannot run in bfloat16 ("Unsupported element type for DotThunk: BF16 x BF16 = F32", jaxlib 0.10.2).
+    """
+    inputs, outputs = x.ndim - len(batch), dy.ndim - len(batch)
+    narrower_first = x.size > dy.size
+    first, second = (dy, x) if narrower_first else (x, dy)
+    product = jnp.tensordot(first, second, (batch, batch), preferred_element_type=jnp.float32)
+    product = jax.lax.optimization_barrier(product)
+    return jnp.moveaxis(product, range(outputs), range(inputs, inputs + outputs)) if narrower_first else product
 
 
 project.defvjp(_forward, _backward)
