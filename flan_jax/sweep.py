@@ -1,7 +1,8 @@
 """`flan-jax sweep`: leave each cluster out in turn, over seeds, and see what tuning on the others is worth.
 
     <directory>/sweep.json               settings; a sweep is continued with the same ones only
-    <directory>/runs/base-seed0          training runs: base (pretrained) and upper (tuned on all clusters) once a seed,
+    <directory>/runs/primer-seed0        training runs: what the base begins from, where the sweep has a primer
+    <directory>/runs/base-seed0            base (pretrained) and upper (tuned on all clusters) once a seed,
     <directory>/runs/tuned-nli-seed0       tuned once a held-out cluster and seed
     <directory>/cells/tuned-nli-seed0    results: that model on the held-out cluster, and the plan it was trained on
     <directory>/results.json             the table, rewritten after every cell
@@ -44,6 +45,7 @@ class SweepConfig:
     """A sweep over held-out clusters and seeds.
 
     prepare: what is brought into the store first; its vocabulary is the one used throughout.
+    primer: a first pretraining run, on easier documents, that the base run begins from; None for none.
     pretrain: the base run; None to tune `tune.initial_checkpoint` instead, which is then the base.
     tune: the tuning run.  Its mixture names a benchmark B of the tasks module: B itself is the upper bound's mixture,
       B_loo_<cluster> that of the model tuned without a cluster.  model_dir, seed and vocabulary are set for each run.
@@ -53,6 +55,7 @@ class SweepConfig:
     directory: str
     prepare: PrepareConfig
     tune: TrainConfig
+    primer: TrainConfig | None = None
     pretrain: TrainConfig | None = None
     scoring: Scoring = dataclasses.field(default_factory=Scoring)
     held_out: Sequence[str] = ()
@@ -141,6 +144,8 @@ def run_config(config: SweepConfig, cell: Cell, vocabulary: str) -> TrainConfig 
     runs = pathlib.Path(config.directory) / "runs"
     settings: dict[str, Any] = {"model_dir": str(runs / cell.run), "seed": cell.seed, "vocabulary": vocabulary}
     if cell.kind == "base":
+        if config.pretrain is not None and config.primer is not None:
+            settings["initial_checkpoint"] = str(runs / f"primer-seed{cell.seed}")
         return config.pretrain and dataclasses.replace(config.pretrain, **settings)
     if config.pretrain is not None:
         settings["initial_checkpoint"] = str(runs / Cell("base", cell.cluster, cell.seed).run)
@@ -150,17 +155,25 @@ def run_config(config: SweepConfig, cell: Cell, vocabulary: str) -> TrainConfig 
 
 
 def _trained(config: SweepConfig, cell: Cell, vocabulary: str, operative: str) -> str:
-    """The directory of a cell's finished training run, after the run it starts from."""
+    """The directory of a cell's finished training run, after the runs it starts from."""
     run = run_config(config, cell, vocabulary)
     if run is None:
         assert config.tune.initial_checkpoint is not None  # SweepConfig sees to it
         return config.tune.initial_checkpoint
     if cell.kind != "base":
         _trained(config, Cell("base", cell.cluster, cell.seed), vocabulary, operative)
-    if run.steps not in checkpoint_steps(run.model_dir):
-        with _timed(pathlib.Path(config.directory), f"train {cell.run}"):
-            train(run, operative)
+    elif config.primer is not None:
+        settings = {"model_dir": run.initial_checkpoint, "seed": cell.seed, "vocabulary": vocabulary}
+        _run(config, dataclasses.replace(config.primer, **settings), operative)
+    _run(config, run, operative)
     return run.model_dir
+
+
+def _run(config: SweepConfig, run: TrainConfig, operative: str) -> None:
+    """Train, unless the run's last checkpoint is there."""
+    if run.steps not in checkpoint_steps(run.model_dir):
+        with _timed(pathlib.Path(config.directory), f"train {pathlib.Path(run.model_dir).name}"):
+            train(run, operative)
 
 
 def _evaluate(config: SweepConfig, cell: Cell, model: str, tasks: Sequence[Task]) -> None:

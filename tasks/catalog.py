@@ -67,7 +67,7 @@ def mixtures() -> MappingProxyType[str, Mixture]:
     """Every named mixture.
 
     For each benchmark b: `b` (all tuning tasks), `b_loo_<cluster>` for every cluster it has (train on the others,
-    evaluate that one), and `b_documents` where it has plain documents.
+    evaluate that one), and `b_pretraining` where it has plain documents.
     """
     found = {}
     for benchmark in dict.fromkeys(dataset.benchmark for dataset in datasets().values()):
@@ -82,6 +82,6 @@ def mixtures() -> MappingProxyType[str, Mixture]:
             left_out = f"{benchmark}_loo_{cluster}"
             found[left_out] = Mixture(left_out, train=others, evaluate=inside)
         if documents:
-            name = f"{benchmark}_documents"
+            name = f"{benchmark}_pretraining"
             found[name] = Mixture(name, train=documents, evaluate=())
     return MappingProxyType(found)

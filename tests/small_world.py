@@ -59,7 +59,7 @@ def get_task(name: str) -> Task:
 
 
 def get_mixture(name: str) -> Mixture:
-    if name == "microworld_documents":
+    if name in ("microworld_documents", "microworld_primer", "microworld_pretraining"):
         return Mixture(name, ("small_documents",))
     if name == "microworld":
         return Mixture(name, tuple(CLUSTERS), tuple(CLUSTERS))

@@ -73,7 +73,7 @@ def test_a_size_is_a_handful_of_numbers():
 
 def test_prepare_pretrain_tune_and_evaluate(tmp_path, tiny, capsys):
     store, base, tuned = f"'{tmp_path}/store'", f"'{tmp_path}/base'", f"'{tmp_path}/tuned'"
-    mixtures = "('microworld_documents', 'microworld')"
+    mixtures = "('microworld_pretraining', 'microworld')"
     assert main(["prepare", *tiny("runs/prepare.gin", STORE=store, MIXTURE=mixtures)]) == 0
     small = tiny("runs/pretrain.gin", STORE=store, MODEL_DIR=base, TARGETS_LENGTH="%ROW_LENGTH")
     assert main(["train", "--gin_file=models/microworld.gin", *small]) == 0

@@ -5,6 +5,7 @@ several words for yes and no.  The others tell lore, reviews, lines in two langu
 template of a dataset, and no story is told that some dataset tests (sampling.split_of).
 """
 
+from collections.abc import Callable, Sequence
 from random import Random
 
 from ..dataset import Dataset
@@ -47,7 +48,7 @@ def _verdict(random: Random, verdict: int, holds: bool) -> str:
     return text.format(n=n, m=m, first=first, second=second, a=words[0 if holds else 1])
 
 
-def _draw_fact(random: Random, story: Story) -> tuple[Fact, bool]:
+def draw_fact(random: Random, story: Story) -> tuple[Fact, bool]:
     """A statement, and whether the story holds it."""
     holds = random.random() < 0.5
     return random.choice(story.facts) if holds else false_statement(random, story), holds
@@ -56,7 +57,7 @@ def _draw_fact(random: Random, story: Story) -> tuple[Fact, bool]:
 def _claim(random: Random, story: Story) -> str:
     """A statement judged.  Half of the time the verdict stands right behind it: a small decoder finds the skill there
     first (LOG.md), and carries it to where words stand between."""
-    fact, holds = _draw_fact(random, story)
+    fact, holds = draw_fact(random, story)
     verdict = random.randrange(3)
     if random.random() < 0.5:
         word = VERDICTS[verdict][0 if holds else 1]
@@ -66,7 +67,7 @@ def _claim(random: Random, story: Story) -> str:
     return f"{_asked(random, fact, verdict)} {_verdict(random, verdict, holds)}"
 
 
-def _told(random: Random, story: Story) -> str:
+def told(random: Random, story: Story) -> str:
     """A question that the story answers with yes or no, or leaves open."""
     fact, answer = random.choice(
         (
@@ -78,7 +79,7 @@ def _told(random: Random, story: Story) -> str:
     return f"{fact.ask()} It is not told." if answer == "not told" else f"{fact.ask()} The story says {answer}."
 
 
-def _correction(random: Random, story: Story) -> str:
+def correction(random: Random, story: Story) -> str:
     """Somebody retells the story, and corrects every slip at once."""
     retold = []
     for fact in random.sample(story.facts, len(story.facts)):
@@ -90,7 +91,7 @@ def _correction(random: Random, story: Story) -> str:
     return " ".join(retold)
 
 
-def _question(random: Random, story: Story) -> str:
+def question(random: Random, story: Story) -> str:
     fact = random.choice(story.facts)
     if random.random() < 0.5:
         return f"{fact.ask_value()} {capital(fact.value)}."
@@ -100,14 +101,14 @@ def _question(random: Random, story: Story) -> str:
 def _story(random: Random) -> Example:
     """A story of one to three facts and one to three remarks on it."""
     story = make_story(random, facts=random.choice((1, 1, 0)))
-    remarks = random.choices((_claim, _told, _question, _correction), weights=(8, 1, 1, 2), k=random.randint(1, 3))
+    remarks = random.choices((_claim, told, question, correction), weights=(8, 1, 1, 2), k=random.randint(1, 3))
     return story.key, {"text": story.text + "\n" + " ".join(remark(random, story) for remark in remarks)}
 
 
 def _asked_before(random: Random) -> Example:
     """A question or a claim, then the story it is about, then the verdict."""
     story = make_story(random, facts=random.choice((1, 1, 0)))
-    fact, holds = _draw_fact(random, story)
+    fact, holds = draw_fact(random, story)
     verdict = random.randrange(3)
     asked = _asked(random, fact, verdict)
     return story.key, {"text": f"{asked}\n{story.text}\n{_verdict(random, verdict, holds)}"}
@@ -167,29 +168,21 @@ def _two_languages(random: Random) -> Example:
     return story.key, {"text": lines}
 
 
-KINDS = (
-    (_story, 16),
-    (_asked_before, 5),
-    (_retold, 1),
-    (_pronouns, 1),
-    (_people, 1),
-    (_towns, 1),
-    (_visit, 1),
-    (_two_languages, 1),
-)
+BACKGROUND = ((_retold, 1), (_pronouns, 1), (_people, 1), (_towns, 1), (_visit, 1), (_two_languages, 1))
+"""Kinds of document beside stories and what is said of them, and how often; (kind, weight)."""
 
 
-def _document(random: Random) -> Example:
-    kinds, weights = zip(*KINDS, strict=True)
-    return random.choices(kinds, weights=weights)[0](random)
+def documents(name: str, kinds: Sequence[tuple[Callable[[Random], Example], int]]) -> Dataset:
+    """A dataset of plain documents, drawn from kinds by their weights."""
 
+    def draw(random: Random) -> Example:
+        return random.choices([kind for kind, _ in kinds], weights=[weight for _, weight in kinds])[0](random)
 
-DATASETS = (
-    Dataset(
-        name="microworld_documents",
+    return Dataset(
+        name=f"microworld_{name}",
         cluster="documents",
         benchmark="microworld",
-        source=generated("documents", _document, {"train": 60000, "validation": 300}),
+        source=generated(name, draw, {"train": 60000, "validation": 300}),
         splits={"train": "train", "validation": "validation"},
         fields=lambda row: row,
         field_names=("text",),
@@ -198,5 +191,7 @@ DATASETS = (
         licence=LICENCE,
         citation=CITATION,
         template_group="microworld/documents",
-    ),
-)
+    )
+
+
+DATASETS = (documents("documents", ((_story, 16), (_asked_before, 5), *BACKGROUND)),)
