@@ -13,7 +13,8 @@ TINY = {
     "TASKS": "'small_world'", "SEED": "0", "DecoderConfig.num_layers": "1", "DecoderConfig.embed_dim": "16",
     "DecoderConfig.num_heads": "2", "DecoderConfig.num_kv_heads": "1", "DecoderConfig.mlp_dim": "32",
     "DecoderConfig.vocab_size": "512", "VOCABULARY": "'bytes'", "ROW_LENGTH": "128", "INPUTS_LENGTH": "96",
-    "TARGETS_LENGTH": "32", "TOKENS_PER_BATCH": "256", "DOCUMENT_LENGTH": "128", "PRIMER_STEPS": "3", "STEPS": "4", "PRETRAIN_STEPS": "4", "TUNE_STEPS": "4", "WARMUP_STEPS": "1",
+    "TARGETS_LENGTH": "32", "TOKENS_PER_BATCH": "256", "DOCUMENT_LENGTH": "128", "PRIMER_STEPS": "3", "STEPS": "4",
+    "PRETRAIN_STEPS": "4", "TUNE_STEPS": "4", "WARMUP_STEPS": "1",
     "EXAMPLES": "4", "PROCESSES": "1", "train.log_every": "1",
 }  # fmt: skip
 """Overrides that make any shipped run take seconds; those that a run does not know are left out."""

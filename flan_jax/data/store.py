@@ -154,7 +154,7 @@ class Store:
         raise StoreMismatch(
             f"{what}\n"
             f"  make it anew:   flan-jax prepare, with the settings it was made with; only what changed is made\n"
-            f"  or keep it:     --gin.store.accept_stale=True  (recorded in every result made from it)"
+            f"  or keep it:     --gin.train.accept_stale=True, --gin.evaluate.accept_stale=True (recorded)"
         )
 
 

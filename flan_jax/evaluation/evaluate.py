@@ -63,6 +63,7 @@ class EvaluateConfig(Scoring):
     mixture: a mixture or task, or several; of a mixture, the tasks it names for evaluation, or all of them if it names
     none.  tasks: the module that declares them.
     vocabulary: as in `prepare`; empty for the one saved with the checkpoint.
+    accept_stale: score on a store made with other templates, and say so in the results.
     output: the directory of the results; empty for `<run>/evaluations/<step>-<mixture>-<split>`.
     """
 
@@ -73,6 +74,7 @@ class EvaluateConfig(Scoring):
     step: int | None = None
     vocabulary: str = ""
     output: str = ""
+    accept_stale: bool = False
     mesh: MeshConfig | None = None
 
 
@@ -85,7 +87,7 @@ def evaluate(config: EvaluateConfig) -> Results:
     mesh = make_mesh(config.mesh) if config.mesh is not None else None
     model_config, params, metadata = load_params(config.checkpoint, config.step, mesh)
     run = run_directory(config.checkpoint)
-    store = Store(config.store)
+    store = Store(config.store, config.accept_stale)
     vocabulary = store.find_vocabulary(config.vocabulary or str(run / "vocabulary"))
     if vocabulary.digest != metadata["vocabulary_digest"]:
         raise EvaluationError(
