@@ -46,7 +46,7 @@ def ours(threads: int) -> Callable[[list[Documents]], None]:
             batch["positions"][row, :used] = np.concatenate([np.arange(n) for n in documents])
             batch["segment_ids"][row, :used] = np.repeat(np.arange(len(documents)) + 1, documents)
         weights = ((batch["segment_ids"] > 0) & (batch["positions"] > 0)).astype(np.float32)
-        state, metrics = step(state, {**batch, "loss_weights": weights})
+        state, metrics = step(state, jax.tree.map(jax.numpy.asarray, {**batch, "loss_weights": weights}))
         jax.block_until_ready(metrics)
 
     return run

@@ -15,7 +15,7 @@ decode_step = jax.jit(cache.decode_step, static_argnums=0)
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"scan_layers": True}, {"position": "learned", "norm": "layer", "max_length": 16, "num_kv_heads": 4}],
+    [{}, {"scan_layers": True, "position": "learned", "norm": "layer", "max_length": 16, "num_kv_heads": 4}],
 )
 def test_cached_logits_equal_uncached_ones_for_prompts_of_several_lengths(config, changes):
     config = dataclasses.replace(config, **changes)
