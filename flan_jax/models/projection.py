@@ -26,11 +26,12 @@ def project(
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _product(x: Array, w: Array, contracted: int, result: jnp.dtype) -> Array:
-    return jnp.tensordot(x, w.astype(x.dtype), contracted, preferred_element_type=jnp.float32).astype(result)
+    return _forward(x, w, contracted, result)[0]
 
 
 def _forward(x: Array, w: Array, contracted: int, result: jnp.dtype) -> tuple[Array, tuple[Array, Array]]:
-    return jnp.asarray(_product(x, w, contracted, result)), (x, w)
+    y = jnp.tensordot(x, w.astype(x.dtype), contracted, preferred_element_type=jnp.float32)
+    return y.astype(result), (x, w)
 
 
 def _backward(contracted: int, result: jnp.dtype, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
