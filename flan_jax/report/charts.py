@@ -79,9 +79,9 @@ def lines(name: str, curves: Sequence[Curve]) -> str:
         parts.append(f'<text class="tick" x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for tick in nice_ticks(first, last)[1:]:
         if tick <= last:
-            parts.append(
-                f'<text class="tick" x="{x(tick):.1f}" y="{top + height + 16}" text-anchor="middle">{tick:,.0f}</text>'
-            )
+            anchor = "end" if x(tick) > WIDTH - right - 12 else "middle"  # a label at the edge stays inside the picture
+            place = f'x="{x(tick):.1f}" y="{top + height + 16}" text-anchor="{anchor}"'
+            parts.append(f'<text class="tick" {place}>{tick:,.0f}</text>')
     parts.append(f'<text class="tick" x="{WIDTH - right}" y="{top + height + 31}" text-anchor="end">step</text>')
     for curve, points in drawn:
         path = "L".join(f"{x(step):.1f} {y(loss):.1f}" for step, loss in points)
