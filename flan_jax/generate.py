@@ -47,7 +47,7 @@ class Answerer:
         if not prompt or any(not option.strip() for option in options):
             raise RequestError("the prompt and every option need some text")
         start = [] if self.vocabulary.bos_id is None else [self.vocabulary.bos_id]
-        (context,) = self.vocabulary.encode([prompt])
+        (context,) = self.vocabulary.encode([self.vocabulary.leading + prompt])  # as the token layer does
         encoded = tuple(np.asarray(tokens, np.int32) for tokens in self.vocabulary.encode(options))
         request = Request(
             task="prompt", cluster="", split="", example_id="0", template=0,

@@ -179,7 +179,9 @@ def _run(config: SweepConfig, run: TrainConfig, operative: str) -> None:
 def _evaluate(config: SweepConfig, cell: Cell, model: str, tasks: Sequence[Task]) -> None:
     import jax
 
-    model_config, params, metadata = load_params(model)
+    run = run_config(config, cell, "")
+    # The last step or nothing: were it damaged, an older one would be scored under its name.
+    model_config, params, metadata = load_params(model, run and run.steps)
     vocabulary = load_vocabulary(f"{model}/vocabulary")
     store = Store(config.tune.store)
     provenance = {

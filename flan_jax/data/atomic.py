@@ -37,6 +37,11 @@ class HashingWriter(io.BufferedWriter):
     def xxh3(self) -> str:
         return self._hash.hexdigest()
 
+    def settle(self) -> None:
+        """Bring all that was written to the disk: from here on a full one can no longer fail this file."""
+        self.flush()
+        os.fsync(self.fileno())
+
 
 @contextlib.contextmanager
 def explain_full_disk(path: pathlib.Path) -> Iterator[None]:
@@ -65,8 +70,7 @@ def atomic_file(path: pathlib.Path) -> Iterator[HashingWriter]:
         writer = HashingWriter(partial)
         try:
             yield writer
-            writer.flush()
-            os.fsync(writer.fileno())
+            writer.settle()
             writer.close()
             os.replace(partial, path)
         except BaseException:

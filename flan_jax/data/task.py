@@ -9,6 +9,8 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, NamedTuple, Protocol, cast, runtime_checkable
 
+from flan_jax.errors import FlanJaxError
+
 Kind = Literal["classification", "generation", "documents"]
 
 
@@ -95,16 +97,20 @@ class TaskRegistry(Protocol):
     def get_mixture(self, name: str) -> Mixture: ...
 
 
+class TasksModuleError(FlanJaxError, ImportError):
+    """The module that the setting TASKS names cannot be imported, or does not offer what a tasks module must."""
+
+
 def load_registry(module: str) -> TaskRegistry:
-    """Import the tasks module named by the gin setting TASKS.  Raises ImportError or TypeError naming the setting."""
+    """Import the tasks module named by the gin setting TASKS.  Raises TasksModuleError naming the setting."""
     try:
         registry = importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
+        raise TasksModuleError(
             f"tasks module {module!r} cannot be imported ({error}); set --gin.TASKS=\"'your_module'\""
         ) from error
     if not isinstance(registry, TaskRegistry):
-        raise TypeError(
+        raise TasksModuleError(
             f"tasks module {module!r} offers no get_task and get_mixture; set --gin.TASKS=\"'your_module'\""
         )
     return cast(TaskRegistry, registry)

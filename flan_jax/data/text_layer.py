@@ -86,6 +86,7 @@ def write_text(
         if not rows:
             why = ", ".join(f"{reason}: {count}" for reason, count in counts.dropped.items())
             raise EmptySplit(f"{task.name}/{split} ({task.source}): {counts.seen} examples seen, none kept ({why})")
+        out.settle()  # a full disk fails here, with the older split still whole
         manifest_path.unlink(missing_ok=True)  # from here to the new manifest the split does not exist
     manifest = TextManifest(
         task=task.name,

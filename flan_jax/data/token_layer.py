@@ -45,6 +45,7 @@ def write_tokens(
     with atomic_file(path) as out:
         with pa.ipc.new_file(out, SCHEMA) as writer:
             writer.write_batch(tokens)
+        out.settle()  # a full disk fails here, with the older split still whole
         manifest_path.unlink(missing_ok=True)  # from here to the new manifest the split does not exist
     input_lengths, target_lengths = columns.inputs.lengths(), columns.targets.lengths()
     lengths = input_lengths + target_lengths

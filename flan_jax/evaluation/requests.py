@@ -71,7 +71,11 @@ def fit(request: Request, window: int, keep: int = 0) -> Request:
     if len(request.context) <= room:
         return request
     if room <= keep:
-        remedy = "a larger DecoderConfig.max_length" if request.options else "a smaller evaluate.max_new_tokens"
+        remedy = (
+            "a model trained with a larger DecoderConfig.max_length"
+            if request.options
+            else "a smaller max_new_tokens (of evaluate, in a sweep of Scoring)"
+        )
         raise RequestError(
             f"{request.place}: {reserve} tokens of answer leave no room for a question in a window of {window} tokens; "
             f"use {remedy}"

@@ -161,15 +161,22 @@ def initial_model(config: TrainConfig, vocabulary: Vocabulary, mesh: jax.shardin
     elif config.initial_checkpoint is not None:
         base, params, metadata = load_params(config.initial_checkpoint, mesh=mesh)
         if metadata["vocabulary_digest"] != vocabulary.digest:
+            run = pathlib.Path(config.initial_checkpoint)
+            run = run.parent.parent if run.parent.name == "checkpoints" else run
             raise CheckpointMismatch(
                 f"{config.initial_checkpoint} reads vocabulary {metadata['vocabulary_digest'][:12]}, "
                 f"but {config.vocabulary} is {vocabulary.digest[:12]};\n"
-                f"  use its own:   --gin.VOCABULARY=\"'{config.initial_checkpoint}/vocabulary'\""
+                f"  use its own:   --gin.VOCABULARY=\"'{run}/vocabulary'\""
             )
         model = model or base
         have = {"arrays": array_shapes(params), "model": metadata["model"]}
         check_arrays(config.initial_checkpoint, have, array_shapes(abstract_params(model)))
     assert model is not None  # TrainConfig sees to it
+    if model.position == "learned" and config.row_length > model.max_length:
+        raise TrainError(
+            f"train.row_length={config.row_length} is more than the {model.max_length} learned positions of the model; "
+            f"set DecoderConfig.max_length or train.row_length"
+        )
     if model.vocab_size < vocabulary.size:
         raise TrainError(
             f"DecoderConfig.vocab_size={model.vocab_size} is less than the {vocabulary.size} ids of "

@@ -295,6 +295,16 @@ def test_a_killed_run_leaves_nothing_half_read_and_is_continued(toy, tmp_path, p
     assert made(run(folder)) == {}
 
 
+def test_a_disk_that_fills_while_a_split_is_rebuilt_leaves_the_older_one(toy, tmp_path):
+    run(tmp_path / "s")
+    before = Store(tmp_path / "s").open_text("a", "train")["inputs"].to_pylist()
+    toy(size=700, wording={"a": "Is that true?"})
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+    _, error = start(tmp_path, tmp_path / "s", 1, limit).communicate()
+    assert "text/a/train.arrow could not be written: File too large" in error
+    assert Store(tmp_path / "s").open_text("a", "train")["inputs"].to_pylist() == before
+
+
 def test_a_full_disk_loses_nothing_and_says_so(toy, tmp_path):
     """A real limit of the system on the size of files stands for the disk."""
     toy(size=700)

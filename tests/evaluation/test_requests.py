@@ -81,7 +81,7 @@ def test_generation_leaves_room_for_the_answer():
     cut = fit(make_request(range(10, 30), (), new_tokens=5), 16)
     assert cut.context.tolist() == list(range(19, 30))
     assert cut.truncated == 9
-    with pytest.raises(RequestError, match=r"smaller evaluate\.max_new_tokens"):
+    with pytest.raises(RequestError, match=r"smaller max_new_tokens \(of evaluate"):
         fit(make_request(range(20), (), new_tokens=16), 16)
     with pytest.raises(RequestError, match=r"larger DecoderConfig\.max_length"):
         fit(make_request(range(20), (range(30), (1,))), 16)
