@@ -79,6 +79,7 @@ def configure(
 
     classes = _check_names(command, statements, configurables)
     _check_macros(from_files, from_flags)
+    _check_scopes(statements)
     _check_required(command, statements, paths)
 
     gin.clear_config()
@@ -169,6 +170,19 @@ def _check_macros(from_files: Sequence[Statement], from_flags: Sequence[Statemen
                 f"{statement.place}: no file given uses the macro {name}{nearest(name, offered)}\n"
                 f"  macros in use: {', '.join(offered) or 'none'}"
             )
+
+
+def _check_scopes(statements: Sequence[Statement]) -> None:
+    """A setting in a scope that no reference opens, as tuen/train.steps, is a misspelling that gin would ignore."""
+    references = (leaf for s in statements for leaf in leaves(s.value) if isinstance(leaf, Reference))
+    opened = sorted({scope for reference in references for scope in reference.name.split("/")[:-1]})
+    for statement in statements:
+        for scope in filter(None, statement.scope.split("/")):
+            if scope not in opened:
+                raise ConfigurationError(
+                    f"{statement.place}: nothing is made in a scope {scope!r}{nearest(scope, opened)}\n"
+                    f"  scopes in use: {', '.join(opened) or 'none'}"
+                )
 
 
 def _check_required(command: str, statements: Sequence[Statement], paths: Sequence[pathlib.Path]) -> None:

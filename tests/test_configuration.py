@@ -94,6 +94,7 @@ def test_scopes_give_the_same_configurable_different_values(folder):
     [
         ("STEP = 5", ["--gin.STEP=5", "did you mean 'STEPS'", "MODEL_DIR, STEPS"]),
         ("TinyTrain.stepps = 5", ["TinyTrain has no setting 'stepps'", "did you mean 'steps'"]),
+        ("tuen/TinyTrain.steps = 5", ["tuen/TinyTrain.steps=5", "nothing is made in a scope 'tuen'"]),
         ("TinyTrian.steps = 5", ["'TinyTrian'", "did you mean 'TinyTrain'"]),
         ("TinyTrain.optimizer = @Tinyoptimizer()", ["did you mean 'TinyOptimizer'"]),
         ("MODEL_DIR = /tmp/x", ["--gin.MODEL_DIR=/tmp/x", "--gin.MODEL_DIR=\"'/tmp/x'\""]),

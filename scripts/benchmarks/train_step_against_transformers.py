@@ -177,7 +177,8 @@ def compare_useful_tokens(rounds: int, threads: int) -> None:
             sides[1].step(next(padded))
     fill = sum(step[0] for step in sides[0].steps) / (ROWS * LENGTH * rounds)
     print(
-        f"\ndocuments of {lengths.mean():.0f} tokens on average   fill   useful tokens/s   /processor second   peak memory"
+        f"\ndocuments of {lengths.mean():.0f} tokens on average   "
+        "fill   useful tokens/s   /processor second   peak memory"
     )
     for name, side, full in zip(("packed rows", "padded to longest"), sides, (fill, padded_fill(lengths)), strict=True):
         wall, processor = side.useful_tokens_per_second()
