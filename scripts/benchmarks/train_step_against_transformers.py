@@ -184,7 +184,8 @@ def compare_useful_tokens(rounds: int, threads: int) -> None:
         wall, processor = side.useful_tokens_per_second()
         print(f"{name:37}{full:7.3f}{wall:18.0f}{processor:20.0f}{side.peak:10.2f} GiB")
         side.close()
-    wall, processor = np.divide(*(side.useful_tokens_per_second() for side in sides))
+    ours, theirs = (np.array(side.useful_tokens_per_second()) for side in sides)
+    wall, processor = ours / theirs
     print(f"useful tokens, ours / theirs: {wall:.2f} a second, {processor:.2f} a processor second")
 
 
