@@ -11,7 +11,7 @@ seed=${SEED:-0}
 scripts/environment.sh
 PATH="$PWD/.venv/bin:$PATH"
 export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-2}
-# Large pages for the buffers that XLA's CPU backend takes anew in every step: more tokens a second (LOG.md).
+# Large pages for the buffers that XLA's CPU backend takes anew in every step: faster for a small model (LOG.md).
 export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
 
 flan-jax sweep --gin_file=runs/quickstart.gin --gin.SWEEP_DIR="'$output'" --gin.SEEDS="($seed,)" "$@"
