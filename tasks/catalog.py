@@ -6,12 +6,15 @@ Datasets are declared in the modules of `flan2021/` and `microworld/`, each of w
 import functools
 import importlib
 import pkgutil
+from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 
 from flan_jax.data.task import Mixture
 
 from . import flan2021, microworld
 from .dataset import Dataset
+from .flan2021 import studies
+from .forms import FORMS, forms_of
 
 CLUSTERS = MappingProxyType({
     "nli": "Natural language inference",
@@ -63,25 +66,59 @@ def trained_without(cluster: str) -> frozenset[str]:
 
 
 @functools.cache
+def forms() -> MappingProxyType[str, Dataset]:
+    """The other forms of FLAN 2021's datasets, by name; see `forms.py`."""
+    declared = [d for d in datasets().values() if d.benchmark == "flan2021"]
+    return MappingProxyType({form.name: form for d in declared for form in forms_of(d, CLUSTERS[d.cluster])})
+
+
+def find(name: str) -> Dataset:
+    """A declared dataset or another form of one.  Raises KeyError."""
+    return datasets()[name] if name in datasets() else forms()[name]
+
+
+@functools.cache
 def mixtures() -> MappingProxyType[str, Mixture]:
     """Every named mixture.
 
     For each benchmark b: `b` (all tuning tasks), `b_loo_<cluster>` for every cluster it has (train on the others,
-    evaluate that one), and `b_pretraining` where it has plain documents.
+    evaluate that one), and `b_pretraining` where it has plain documents.  For FLAN 2021 each of the first two also
+        ..._released       with every configuration at full weight, those that share their rows too, as the release does
+        ..._plain, _named  trained in that form, evaluated in it and with instructions (paper, section 4.3)
+        ..._continuation   for the baseline without tuning: evaluated in that form, nothing to train on
+    and those of `flan2021/studies.py`.
     """
-    found = {}
+    found: dict[str, Mixture] = {}
     for benchmark in dict.fromkeys(dataset.benchmark for dataset in datasets().values()):
         members = [d for d in datasets().values() if d.benchmark == benchmark]
         tuning = [d for d in members if d.kind != "documents"]
         documents = tuple(d.name for d in members if d.kind == "documents")
-        names = tuple(d.name for d in tuning)
-        found[benchmark] = Mixture(benchmark, train=names, evaluate=names)
+        whole = [_mixture(benchmark, tuning, tuning)]
         for cluster in (c for c in CLUSTERS if any(d.cluster == c for d in tuning)):
-            inside = tuple(d.name for d in tuning if d.cluster == cluster)
-            others = tuple(d.name for d in tuning if d.cluster not in trained_without(cluster))
-            left_out = f"{benchmark}_loo_{cluster}"
-            found[left_out] = Mixture(left_out, train=others, evaluate=inside)
+            inside = [d for d in tuning if d.cluster == cluster]
+            others = [d for d in tuning if d.cluster not in trained_without(cluster)]
+            whole.append(_mixture(f"{benchmark}_loo_{cluster}", others, inside))
+        found |= {mixture.name: mixture for mixture in whole}
+        if benchmark == "flan2021":
+            forms = [form for mixture in whole for form in _in_forms(mixture)]
+            found |= {mixture.name: mixture for mixture in (*forms, *studies.mixtures(tuning))}
         if documents:
             name = f"{benchmark}_pretraining"
             found[name] = Mixture(name, train=documents, evaluate=())
     return MappingProxyType(found)
+
+
+def _mixture(name: str, train: Sequence[Dataset], evaluate: Sequence[Dataset]) -> Mixture:
+    return Mixture(name, train=studies.trainable(train), evaluate=tuple(d.name for d in evaluate))
+
+
+def _in_forms(mixture: Mixture) -> Iterator[Mixture]:
+    """The same mixture as released and in every other form."""
+    trained = set(mixture.train)
+    doubled = [d.name for d in datasets().values() if d.name in trained or d.same_rows_as in trained]
+    yield Mixture(f"{mixture.name}_released", train=tuple(doubled), evaluate=mixture.evaluate)
+    for form in FORMS:
+        train = () if form == "continuation" else tuple(f"{task}_{form}" for task in mixture.train)
+        evaluate = tuple(f"{task}_{form}" for task in mixture.evaluate)
+        both = evaluate if form == "continuation" else (*evaluate, *mixture.evaluate)
+        yield Mixture(f"{mixture.name}_{form}", train=train, evaluate=both)

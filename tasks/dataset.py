@@ -41,16 +41,37 @@ class Generated:
 @dataclasses.dataclass(frozen=True)
 class Tfds:
     """A TFDS source with its version, e.g. "super_glue/rte:1.0.2"; `manual` names the files to put into TFDS's folder
-    for manual downloads, where TFDS cannot get them itself."""
+    for manual downloads, where TFDS cannot get them itself.  `also`: older names with the same fields, read where a
+    directory holds one of them and not the first."""
 
     name: str
     manual: str = ""
+    also: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """The class names that the source must give its label field, in this order: the options rely on it."""
+
+    field: str
+    names: tuple[str, ...]
+
+
+Form = Literal["instructions", "plain", "named", "continuation"]
+"""How a dataset is put: with instructions; with its fields alone; with its name in front of those; as the text that an
+untuned model would continue."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """One dataset.  `splits` maps our split (train, validation, test) to a rule (see tasks/splits.py; for generated
-    sources the split's own name).  `field_names` are the fields templates may use besides `options` and `answer`."""
+    sources the split's own name).  `field_names` are the fields templates may use besides `options` and `answer`.
+
+    labels: class names checked when the data are opened.   caveats: what a user should know, for the catalogue.
+    family: the name under which papers count several configurations as one dataset; default its own.
+    same_rows_as: the dataset whose training rows these are; mixtures train on them once.
+    form, prefix, template_count: see tasks/forms.py; a declared dataset leaves them alone.
+    """
 
     name: str
     cluster: str
@@ -64,3 +85,10 @@ class Dataset:
     licence: str
     citation: str
     template_group: str
+    labels: Labels | None = None
+    caveats: str = ""
+    family: str = ""
+    same_rows_as: str = ""
+    form: Form = "instructions"
+    prefix: str = ""
+    template_count: int | None = None

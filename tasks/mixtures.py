@@ -5,7 +5,8 @@
     seqio.get_mixture_or_task("flan2021_loo_nli").get_dataset({"inputs": 1024, "targets": 256}, "train")
 
 Registered names:
-    rte                        every dataset: a training task (one template an example, by hash) with all splits
+    rte                        every dataset and form (rte_plain, ...): a training task with all splits, one template
+                               an example, chosen by hash
     rte_template_3             each forward template: an evaluation task (validation and test)
     flan2021_loo_nli           each mixture of `catalog.mixtures()`: its training tasks
     flan2021_loo_nli_eval      and the evaluation tasks of what it holds out
@@ -51,7 +52,8 @@ def register(
         "inputs": seqio.Feature(vocabulary, add_eos=inputs_eos, required=False),
         "targets": seqio.Feature(vocabulary, add_eos=True),
     }
-    wanted = [d for d in catalog.datasets().values() if benchmarks is None or d.benchmark in benchmarks]
+    known = {**catalog.datasets(), **catalog.forms()}
+    wanted = [d for d in known.values() if benchmarks is None or d.benchmark in benchmarks]
     evaluation: dict[str, list[str]] = {}
     for dataset in wanted:
         task = registry.make_task(dataset, data_dir=data_dir)

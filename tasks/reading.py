@@ -30,6 +30,10 @@ class ManualDownloadMissing(FlanJaxError):
     """A dataset that TFDS cannot download: says what to put where."""
 
 
+class SchemaChanged(FlanJaxError):
+    """The source's label field is not the one that the options were written for."""
+
+
 class UnsupportedFeature(FlanJaxError):
     """A feature of the TFDS dataset that is neither text nor a number nor a list of those."""
 
@@ -48,9 +52,11 @@ def open_builder(source: Tfds, data_dir: str | None = None, download: bool = Fal
     import tensorflow_datasets as tfds
 
     directory = data_directory(data_dir)
+    names = (source.name, *source.also)
+    full_name = next((n for n in names if os.path.isdir(os.path.join(directory, n.replace(":", "/")))), source.name)
     name, _, version = source.name.partition(":")
     try:
-        builder = tfds.builder(source.name, data_dir=directory)
+        builder = tfds.builder(full_name, data_dir=directory)
     except AssertionError as error:  # neither prepared in this version nor offered in it by the installed TFDS
         raise _version_missing(name, version, directory, str(error)) from error
     except tfds.core.DatasetNotFoundError as error:
@@ -86,6 +92,22 @@ def _version_missing(name: str, version: str, directory: str, reason: str) -> Da
         f"  prepare the wanted one there:   tfds build {name}:{version} --data_dir={directory}"
         + (f"\n  TFDS says: {reason.splitlines()[0]}" if reason else "")
     )
+
+
+def check_labels(builder: Any, field: str, names: tuple[str, ...]) -> None:
+    """Raises SchemaChanged where a label field has other classes, or others in number or order, than `names`."""
+    features = builder.info.features
+    if field not in features:
+        present = ", ".join(features)
+        raise SchemaChanged(f"{builder.info.full_name} in {builder.data_path} has no field {field!r}; it has {present}")
+    found = tuple(getattr(features[field], "names", ()))
+    unnamed = tuple(map(str, range(len(names))))  # prepared without names: their number is all that can be checked
+    if found not in (names, unnamed):
+        raise SchemaChanged(
+            f"{builder.info.full_name} in {builder.data_path}: the classes of {field!r} are "
+            f"{', '.join(found) or 'none'}; the options were written for {', '.join(names)}.  "
+            "Prepare the version that the catalogue names, or mend the dataset's labels and options in tasks/"
+        )
 
 
 def split_sizes(builder: Any) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """From a declared dataset to a task that can be prepared."""
 
+import dataclasses
 import difflib
 import functools
 import hashlib
@@ -8,12 +9,14 @@ import json
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from flan_jax.data.task import Dropped, Mixture, Rendered, Task, TemplateInfo
 from flan_jax.errors import FlanJaxError
 
 from . import catalog
 from .dataset import Dataset, Drop, Fields, Generated, Row
+from .forms import chosen_templates
 from .splits import resolve
 from .templating import (
     RENDERER_VERSION,
@@ -44,18 +47,24 @@ class SplitMissing(FlanJaxError):
 
 def task(name: str, data_dir: str | None = None, download: bool = False) -> Task:
     """The task of a declared dataset.  Reads its template file, none of its data."""
-    if name not in catalog.datasets():
-        raise _unknown("task", name, catalog.datasets())
-    return make_task(catalog.datasets()[name], data_dir=data_dir, download=download)
+    try:
+        dataset = catalog.find(name)
+    except KeyError:
+        raise _unknown("task", name, (*catalog.datasets(), *catalog.forms())) from None
+    return make_task(dataset, data_dir=data_dir, download=download)
 
 
 def mixture(name: str) -> Mixture:
     """A named mixture, or the mixture of one task."""
     if name in catalog.mixtures():
         return catalog.mixtures()[name]
-    if name in catalog.datasets():
-        return Mixture(name, train=(name,), evaluate=() if catalog.datasets()[name].kind == "documents" else (name,))
-    raise _unknown("mixture", name, (*catalog.mixtures(), *catalog.datasets()))
+    try:
+        dataset = catalog.find(name)
+    except KeyError:
+        names = (*catalog.mixtures(), *catalog.datasets(), *catalog.forms())
+        raise _unknown("mixture", name, names) from None
+    train = (name,) if "train" in dataset.splits else ()
+    return Mixture(name, train=train, evaluate=() if dataset.kind == "documents" else (name,))
 
 
 def _unknown(what: str, name: str, names: Iterable[str]) -> UnknownName:
@@ -73,8 +82,9 @@ def make_task(
     """
     path = templates / f"{dataset.template_group}.yaml"
     documents = dataset.kind == "documents"
-    file = None if documents else read_templates(path, dataset.field_names, dataset.kind == "classification")
+    file = None if documents else _template_file(dataset, path)
     infos = tuple(template.info for template in file.templates) if file else (TemplateInfo(0),)
+    infos = chosen_templates(infos, dataset.template_count)
 
     def render_split(split: str, templates: str | tuple[int, ...], seed: int) -> Iterator[Rendered | Dropped]:
         for place, example_id, row in read_split(dataset, split, data_dir, download):
@@ -98,6 +108,14 @@ def make_task(
     )
 
 
+def _template_file(dataset: Dataset, path: pathlib.Path) -> TemplateFile:
+    """The dataset's templates, behind its prefix."""
+    file = read_templates(path, dataset.field_names, dataset.kind == "classification", dataset.form)
+    prefix = dataset.prefix
+    templates = tuple(dataclasses.replace(t, inputs=t.inputs.behind(prefix)) for t in file.templates)
+    return dataclasses.replace(file, templates=templates) if prefix else file
+
+
 def read_split(
     dataset: Dataset, split: str, data_dir: str | None = None, download: bool = False
 ) -> Iterator[tuple[str, str, Row]]:
@@ -109,9 +127,11 @@ def read_split(
         for number, row in enumerate(source.rows(rule)):
             yield f"{dataset.name} ({split}, row {number})", f"{rule}-{number}", row
         return
-    from .reading import open_builder, read_rows, split_sizes
+    from .reading import check_labels, open_builder, read_rows, split_sizes
 
     builder = open_builder(source, data_dir, download)
+    if dataset.labels is not None:
+        check_labels(builder, dataset.labels.field, dataset.labels.names)
     ranges = resolve(dataset.splits, split_sizes(builder))
     if split not in ranges:
         present = ", ".join(split_sizes(builder))
@@ -150,7 +170,7 @@ def _render_row(
     seed: int,
 ) -> Iterator[Rendered | Dropped]:
     if templates == "hashed":
-        chosen = (choose_template(len(infos), seed, dataset.name, example_id),)
+        chosen = (infos[choose_template(len(infos), seed, dataset.name, example_id)].index,)
     elif templates == "forward":
         chosen = tuple(info.index for info in infos if info.forward)
     elif isinstance(templates, tuple):
@@ -185,7 +205,7 @@ def _fingerprint(dataset: Dataset, file: TemplateFile | None) -> str:
     rows it is that of the generator's whole package.
     """
     source = dataset.source
-    facts = {
+    facts: dict[str, Any] = {
         "name": dataset.name,
         "source": source.version if isinstance(source, Generated) else source.name,
         "splits": {ours: repr(rule) for ours, rule in dataset.splits.items()},
@@ -195,6 +215,8 @@ def _fingerprint(dataset: Dataset, file: TemplateFile | None) -> str:
         "templates": file.digest if file else "",
         "renderer": RENDERER_VERSION,
     }
+    if dataset.prefix or dataset.template_count:
+        facts |= {"prefix": dataset.prefix, "template_count": str(dataset.template_count)}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

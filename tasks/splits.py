@@ -5,7 +5,7 @@ official test labels are hidden, the official validation serves as test and the 
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 CAP = 30_000
 VALIDATION = 200
@@ -13,11 +13,15 @@ VALIDATION = 200
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """rows[start:stop] of one split of the source, with Python's meaning of negative and absent bounds."""
+    """rows[start:stop] of one split of the source, with Python's meaning of negative and absent bounds.
+
+    of: the bounds are meant for a split of at least so many rows; in a smaller one they shrink in proportion.
+    """
 
     split: str
     start: int | None = None
     stop: int | None = None
+    of: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +59,8 @@ def resolve(rules: Mapping[str, Rows], sizes: Mapping[str, int]) -> dict[str, Ro
     for ours, rule in rules.items():
         if rule.split in sizes:
             size = sizes[rule.split]
-            bounds = [b for other in rules.values() if other.split == rule.split for b in (other.start, other.stop)]
-            tail = max((-bound for bound in bounds if bound is not None and bound < 0), default=0)
-            scale = min(1.0, max(1, size // 3) / tail) if tail else 1.0
-            start, stop, _ = slice(_shrink(rule.start, scale), _shrink(rule.stop, scale)).indices(size)
+            beside = [other for other in rules.values() if other.split == rule.split]
+            start, stop, _ = slice(*_bounds(rule, size, beside)).indices(size)
             ranges[ours] = RowRange(rule.split, start, max(start, stop))
     train = ranges.get("train")
     for ours, held in ranges.items():
@@ -70,6 +72,19 @@ def resolve(rules: Mapping[str, Rows], sizes: Mapping[str, int]) -> dict[str, Ro
     return ranges
 
 
-def _shrink(bound: int | None, scale: float) -> int | None:
-    """A bound counted from the end, brought nearer to it; others as they are."""
-    return bound if bound is None or bound >= 0 or scale == 1.0 else -max(1, int(-bound * scale))
+def _bounds(rule: Rows, size: int, beside: Sequence[Rows]) -> tuple[int | None, int | None]:
+    """A rule's bounds in a split of this size; `beside` are all rules that take rows from it."""
+    if rule.of is not None:
+        scale = min(1.0, size / rule.of)
+    else:
+        bounds = [bound for other in beside for bound in (other.start, other.stop) if bound is not None]
+        tail = max(0, *(-bound for bound in bounds)) if bounds else 0
+        scale = min(1.0, max(1, size // 3) / tail) if tail else 1.0
+
+    def shrunk(bound: int | None) -> int | None:
+        """Brought nearer to the end it is counted from; to the start only where the rule says what it is meant for."""
+        if bound is None or scale == 1.0:
+            return bound
+        return -max(1, int(-bound * scale)) if bound < 0 else int(bound * scale) if rule.of is not None else bound
+
+    return shrunk(rule.start), shrunk(rule.stop)

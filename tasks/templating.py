@@ -1,6 +1,6 @@
 """From a template file and the fields of an example to inputs and targets: the YAML reader and the one renderer.
 
-A template file is a list of ten entries:
+A template file is a list of entries, ten of them for instructions:
 
     - inputs: "{premise}\\n\\nDoes it follow that {hypothesis}\\n{options}"
       targets: "{answer}"
@@ -9,7 +9,8 @@ A template file is a list of ten entries:
       turned_around: true        # the target is a field other than the answer (FLAN: at most three of ten)
 
 `unconditional: true` marks one whose inputs hold no field at all; it counts among the three.  `{options}` becomes
-"OPTIONS:" and a line "- option" for each.  A literal brace is written twice: {{ or }}.
+"OPTIONS:" and a line "- option" for each.  A literal brace is written twice: {{ or }}.  `words: {"yes": "True"}` says
+what {answer} becomes in this template where the answer is that option.
 """
 
 import dataclasses
@@ -25,7 +26,10 @@ import yaml
 from flan_jax.data.task import TemplateInfo
 from flan_jax.errors import FlanJaxError
 
-TEMPLATES_PER_FILE = 10
+from .dataset import Form
+
+TEMPLATE_COUNTS = {"instructions": (10, 10), "plain": (1, 2), "named": (1, 2), "continuation": (1, 3)}
+"""Fewest and most templates in a file, by the form of the dataset."""
 MOST_TURNED_AROUND = 3
 RENDERER_VERSION = "1"
 """Part of every task's fingerprint: raise it when the same template and fields give another text than before."""
@@ -55,6 +59,10 @@ class Pattern:
     @property
     def names(self) -> tuple[str, ...]:
         return self.pieces[1::2]
+
+    def behind(self, prefix: str) -> "Pattern":
+        """This pattern with a literal text in front."""
+        return Pattern((prefix + self.pieces[0], *self.pieces[1:]))
 
     def fill(self, fields: Mapping[str, str]) -> str:
         """The text with every hole filled.  Raises KeyError for a field that is not there."""
@@ -86,6 +94,7 @@ class Template:
     info: TemplateInfo
     inputs: Pattern
     targets: Pattern
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +106,13 @@ class TemplateFile:
     templates: tuple[Template, ...]
 
 
-def read_templates(path: pathlib.Path, field_names: tuple[str, ...], has_options: bool) -> TemplateFile:
+def read_templates(
+    path: pathlib.Path, field_names: tuple[str, ...], has_options: bool, form: Form = "instructions"
+) -> TemplateFile:
     """Read and check a template file.  Raises TemplateError with file and line at whatever is not as it should be.
 
     field_names: the fields that templates may use besides `answer`; `options` too where has_options is true.
+    form: decides how many templates the file holds.
     """
     try:
         data = path.read_bytes()
@@ -113,7 +125,7 @@ def read_templates(path: pathlib.Path, field_names: tuple[str, ...], has_options
         raise TemplateError(f"{path}:{line}: not YAML: {error.problem} {error.context or ''}".rstrip()) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TemplateError(f"{path}: not YAML in UTF-8: {error}") from error
-    check = _Checker(path, data.decode("utf-8").splitlines(), {*field_names, "answer"}, has_options)
+    check = _Checker(path, data.decode("utf-8").splitlines(), {*field_names, "answer"}, has_options, form)
     return TemplateFile(str(path), hashlib.sha256(data).hexdigest(), check.templates(node))
 
 
@@ -125,6 +137,7 @@ class _Checker:
     lines: list[str]
     names: set[str]
     has_options: bool
+    form: Form
 
     def fail(self, node: yaml.Node | None, message: str, mention: str = "") -> TemplateError:
         """The error for `node`; with `mention`, at the first line of the node that holds this text."""
@@ -137,8 +150,10 @@ class _Checker:
         if not isinstance(node, yaml.SequenceNode):
             raise self.fail(node, "a template file is a list of entries with `inputs` and `targets`")
         templates = tuple(self.template(i, entry) for i, entry in enumerate(node.value))
-        if len(templates) != TEMPLATES_PER_FILE:
-            raise self.fail(node, f"{len(templates)} templates, but a file holds exactly {TEMPLATES_PER_FILE}")
+        fewest, most = TEMPLATE_COUNTS[self.form]
+        if not fewest <= len(templates) <= most:
+            wanted = f"exactly {most}" if fewest == most else f"{fewest} to {most}"
+            raise self.fail(node, f"{len(templates)} templates, but a file of {self.form} holds {wanted}")
         turned = [i for i, template in enumerate(templates) if not template.info.forward]
         if len(turned) > MOST_TURNED_AROUND:
             entry = node.value[turned[MOST_TURNED_AROUND]]
@@ -157,23 +172,25 @@ class _Checker:
             raise self.fail(entry, f"template {index} is no mapping with `inputs` and `targets`")
         texts: dict[str, yaml.ScalarNode] = {}
         flags: dict[str, bool] = {}
+        words: dict[str, str] = {}
         for key, value in entry.value:
             name = key.value
-            if name in texts or name in flags:
+            if name in texts or name in flags or (name == "words" and words):
                 raise self.fail(key, f"`{name}` is given twice")
             if name in ("inputs", "targets"):
                 texts[name] = self.text(name, value)
             elif name in ("turned_around", "unconditional"):
                 flags[name] = self.flag(name, value)
+            elif name == "words":
+                words = self.words(value)
             else:
-                raise self.fail(
-                    key, f"unknown key `{name}`; an entry has inputs, targets, turned_around, unconditional"
-                )
+                known = "inputs, targets, turned_around, unconditional, words"
+                raise self.fail(key, f"unknown key `{name}`; an entry has {known}")
         for name in ("inputs", "targets"):
             if name not in texts:
                 raise self.fail(entry, f"template {index} has no `{name}`")
         info = TemplateInfo(index, **flags)
-        template = Template(info, self.pattern(texts["inputs"]), self.pattern(texts["targets"]))
+        template = Template(info, self.pattern(texts["inputs"]), self.pattern(texts["targets"]), words)
         self.check_use(template, entry, texts)
         return template
 
@@ -183,6 +200,14 @@ class _Checker:
         if not node.value.strip():
             raise self.fail(node, f"`{name}` is empty")
         return node
+
+    def words(self, node: yaml.Node) -> dict[str, str]:
+        if not isinstance(node, yaml.MappingNode) or not node.value:
+            raise self.fail(node, '`words` maps an option to the word for it: {"yes": "True", "no": "False"}')
+        words = {self.text("words", key).value: self.text("words", value).value for key, value in node.value}
+        if len(words) != len(node.value) or len(set(words.values())) != len(words):
+            raise self.fail(node, "`words` gives an option two words, or two options one")
+        return words
 
     def flag(self, name: str, node: yaml.Node) -> bool:
         if node.tag != "tag:yaml.org,2002:bool":
@@ -240,7 +265,10 @@ def render(template: Template, fields: Mapping[str, Any]) -> tuple[str, str, tup
     Raises FieldsError when a field is missing or no text, or when the answer is not one of the options.
     """
     options: tuple[str, ...] = tuple(fields.get("options", ()))
+    words = template.words
     values: Mapping[str, Any] = {**fields, "options": options_text(options)} if options else fields
+    if words and fields.get("answer") in words:
+        values = {**values, "answer": words[fields["answer"]]}
     try:
         inputs = template.inputs.fill(values).rstrip()
         target = template.targets.fill(values).strip()
@@ -253,7 +281,7 @@ def render(template: Template, fields: Mapping[str, Any]) -> tuple[str, str, tup
     with_answer = "answer" in template.targets.names
 
     def as_target(answer: str) -> str:
-        return template.targets.fill({**values, "answer": answer}).strip()
+        return template.targets.fill({**values, "answer": words.get(answer, answer)}).strip()
 
     scored: tuple[str, ...] = ()
     answer = -1

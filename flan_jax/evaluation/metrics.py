@@ -72,6 +72,24 @@ def _binary_counts(chosen: Int[np.ndarray, " N"], right: Int[np.ndarray, " N"]) 
                     axis=-1).astype(np.float64)  # fmt: skip
 
 
+def _correlation(covariance: np.ndarray | np.floating, variances: np.ndarray | np.floating) -> np.ndarray:
+    """100 × covariance / sqrt(product of the variances); 0 where one of the two does not vary."""
+    varies = variances > 1e-9
+    return np.asarray(100.0 * np.where(varies, covariance, 0.0) / np.sqrt(np.where(varies, variances, 1.0)))
+
+
+def _mcc_counts(chosen: Int[np.ndarray, " N"], right: Int[np.ndarray, " N"]) -> Statistics:
+    return np.concatenate([_binary_counts(chosen, right), ((chosen != 1) & (right != 1))[:, None]], axis=-1)
+
+
+def _mcc(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
+    """Matthews correlation of two classes; 0 where a class is never chosen or never right, as in scikit-learn."""
+    true, wrongly_chosen, missed, rest = np.moveaxis(sums, -1, 0)
+    product = (true + wrongly_chosen) * (true + missed) * (rest + wrongly_chosen) * (rest + missed)
+    covariance = true * rest - wrongly_chosen * missed
+    return _correlation(covariance, product)
+
+
 def _class_counts(chosen: Int[np.ndarray, " N"], right: Int[np.ndarray, " N"]) -> Statistics:
     classes = np.arange(max(chosen.max(initial=0), right.max(initial=0)) + 1)
     c, r = chosen[:, None] == classes, right[:, None] == classes
@@ -102,6 +120,57 @@ def _bleu(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
     return np.where((totals > 0).all(-1) & (matches > 0).any(-1), bleu, 0.0)
 
 
+def _numbers(texts: Sequence[str]) -> Float[np.ndarray, " N"]:
+    """The texts as numbers, -1 for what is none (as in T5: outside of the scale, so never better than a number)."""
+
+    def number(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            return -1.0
+
+    return np.array([number(text) for text in texts], np.float64)
+
+
+def _moments(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
+    x, y = _numbers(predictions), _numbers([first for first, *_ in references])
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
+
+
+def _pearson(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    variances = np.maximum(n * xx - x * x, 0.0) * np.maximum(n * yy - y * y, 0.0)
+    covariance = n * xy - x * y
+    return _correlation(covariance, variances)
+
+
+def _joint_counts(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
+    """[number of predicted levels, 1, one column for each pair of a predicted and a true level, in ascending order]."""
+    levels, x = np.unique(_numbers(predictions), return_inverse=True)
+    true_levels, y = np.unique(_numbers([first for first, *_ in references]), return_inverse=True)
+    counts = np.zeros((len(x), 2 + len(levels) * len(true_levels)))
+    counts[:, :2] = len(levels), 1
+    counts[np.arange(len(x)), 2 + x * len(true_levels) + y] = 1
+    return counts
+
+
+def _spearman(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
+    """Pearson's correlation of the ranks, equal values sharing their mean rank.  Ranks follow from counts of levels."""
+    levels = round(float((sums[..., 0] / sums[..., 1]).flat[0]))
+    joint = sums[..., 2:].reshape(*sums.shape[:-1], levels, -1)
+
+    def ranks(counts: np.ndarray) -> np.ndarray:
+        return np.cumsum(counts, axis=-1) - (counts - 1) / 2
+
+    x, y = joint.sum(-1), joint.sum(-2)
+    rank_x, rank_y, n = ranks(x), ranks(y), x.sum(-1)
+    moments = [
+        n, (x * rank_x).sum(-1), (y * rank_y).sum(-1), (x * rank_x**2).sum(-1), (y * rank_y**2).sum(-1),
+        np.einsum("...pr,...p,...r->...", joint, rank_x, rank_y),
+    ]  # fmt: skip
+    return _pearson(np.stack(moments, axis=-1))
+
+
 def _squad(function: Callable[..., float]) -> Callable[[str, Sequence[str]], float]:
     return functools.partial(function, text_metrics.normalize_squad)
 
@@ -126,6 +195,11 @@ METRICS: dict[str, Metric] = {
                detail="option 1 is the positive class"),
         Metric("macro_f1", "options", _class_counts, _macro_f1, per_row=False,
                detail="mean over option indices that occur"),
+        Metric("mcc", "options", _mcc_counts, _mcc, per_row=False, detail="option 1 is the positive class"),
+        Metric("pearson", "text", _moments, _pearson, per_row=False, detail="with the first reference as a number"),
+        Metric("spearman", "text", _joint_counts, _spearman, per_row=False,
+               detail="with the first reference as a number, mean ranks for equal values"),
+        _text("edit_similarity", text_metrics.edit_similarity, "1 - Levenshtein / longer length, in characters"),
         _text("exact_match", text_metrics.exact_match, "whole text, white space at the ends aside"),
         _text("squad_em", _squad(text_metrics.normalized_match), _SQUAD),
         _text("squad_f1", _squad(text_metrics.normalized_f1), _SQUAD),

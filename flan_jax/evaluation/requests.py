@@ -123,10 +123,8 @@ def build_requests(
         texts = tuple(columns["options"][row] or ())
         references = tuple(columns["references"][row] or ())
         target = columns["targets"][row].strip()
-        if texts:
-            references = (target,)
-        elif not references:
-            counts["scored_against_target"] += 1
+        if not references:
+            counts["scored_against_target"] += not texts
             references = (target,)
         request = Request(
             task=task.name, cluster=task.cluster, split=split, example_id=example_id, template=template,

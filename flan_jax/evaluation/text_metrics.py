@@ -52,6 +52,13 @@ def normalized_f1(normalize: Callable[[str], str], prediction: str, references: 
     return max(token_f1(predicted, normalize(reference)) for reference in references)
 
 
+def edit_similarity(prediction: str, references: Sequence[str]) -> float:
+    """1 minus the Levenshtein distance in characters over the longer length, the best over the references; in 0..1."""
+    from rapidfuzz.distance import Levenshtein
+
+    return max(Levenshtein.normalized_similarity(prediction, reference) for reference in references)
+
+
 @functools.cache
 def _rouge_scorer(kind: str):
     from rouge_score import rouge_scorer

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 from rouge_score import rouge_scorer
 from sacrebleu.metrics import BLEU
 
@@ -29,6 +30,37 @@ def test_accuracy_and_f1_by_hand():
 
 def test_macro_f1_is_the_mean_over_the_classes_that_occur():
     assert value("macro_f1", np.array([0, 2, 2]), np.array([0, 2, 3])) == pytest.approx(100 * (1 + 2 / 3 + 0) / 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_correlations_equal_scipy(seed):
+    """Whole, and as what a resampling takes: the sum of weighted statistics is that of the repeated rows."""
+    draw = np.random.default_rng(seed)
+    x, y = draw.integers(0, 6, 80), np.round(draw.uniform(0, 5, 80), 1)
+    predictions, references = [str(i) for i in x], [[str(j)] for j in y]
+    times = draw.integers(0, 3, 80)
+    for name, theirs in (("pearson", scipy.stats.pearsonr), ("spearman", scipy.stats.spearmanr)):
+        metric = METRICS[name]
+        statistics = metric.statistics(predictions, references)
+        sums = np.stack([statistics.sum(0), times @ statistics])
+        again = theirs(np.repeat(x, times), np.repeat(y, times))[0]
+        np.testing.assert_allclose(metric.score(sums), [100 * theirs(x, y)[0], 100 * again], rtol=1e-9)
+
+
+def test_correlation_of_a_constant_or_of_words_is_nought_or_worst():
+    assert value("pearson", ["3", "3"], [["1.0"], ["2.5"]]) == value("spearman", ["3", "3"], [["1"], ["2"]]) == 0.0
+    assert value("pearson", ["none", "4"], [["1.0"], ["2.5"]]) == pytest.approx(100.0)  # no number is below the scale
+
+
+def test_matthews_correlation_equals_that_of_the_classes_as_numbers():
+    chosen, right = np.array([0, 1, 1, 0, 1, 0, 0]), np.array([0, 1, 0, 1, 1, 0, 1])
+    assert value("mcc", chosen, right) == pytest.approx(100 * np.corrcoef(chosen, right)[0, 1])
+    assert value("mcc", np.ones(4, int), np.array([0, 1, 1, 0])) == 0.0
+
+
+def test_edit_similarity_takes_the_nearest_reference():
+    found = value("edit_similarity", ["kitten", ""], [["sitting", "mitten"], [""]])
+    assert found == pytest.approx(100 * (5 / 6 + 1) / 2)
 
 
 def test_exact_match_counts_case_and_takes_any_reference():

@@ -55,6 +55,7 @@ def registered(tmp_path_factory):
     named = {"toy_loo_nli": Mixture("toy_loo_nli", train=("toy_b", "toy_c"), evaluate=("toy_a",))}
     patch = pytest.MonkeyPatch()
     patch.setattr(catalog, "datasets", lambda: datasets)
+    patch.setattr(catalog, "forms", dict)
     patch.setattr(catalog, "mixtures", lambda: named)
     make_task = registry.make_task
     patch.setattr(registry, "make_task", lambda dataset, **settings: make_task(dataset, folder, **settings))

@@ -1,10 +1,30 @@
 """Split rules: FLAN's numbers on the true sizes, and disjoint on any size."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.splits import RowRange, Rows, held_out_labels, official, resolve
+
+TEXT_FORMATTING = [
+    {"train": Rows("train", start, start + 30_000), "validation": Rows("train", start + 30_000, start + 30_200),
+     "test": Rows("train", -3000)}
+    for start in (0, 30_200, 60_400)
+]  # fmt: skip
+"""Three tasks that share the rows of one split."""
+
+
+@pytest.mark.parametrize("size", [700, 20_000, 93_000, 2_414_895])
+def test_tasks_that_share_a_split_stay_apart_at_any_size(size: int):
+    tasks = [{ours: dataclasses.replace(rows, of=94_000) for ours, rows in task.items()} for task in TEXT_FORMATTING]
+    taken = [rows for task in tasks for ours, rows in resolve(task, {"train": size}).items() if ours != "test"]
+    assert all(len(rows) for rows in taken)
+    numbers = [number for rows in taken for number in range(rows.start, rows.stop)]
+    assert len(set(numbers)) == len(numbers)
+    test = resolve(tasks[0], {"train": size})["test"]
+    assert test.stop == size and test.start > max(numbers)
 
 
 def test_capped_with_the_last_rows_held_out():
@@ -41,6 +61,7 @@ def test_three_parts_of_one_split():
     official(), held_out_labels(), held_out_labels(validation=50), held_out_labels(test="train"),
     {"train": Rows("train", 0, -600), "validation": Rows("train", -600, -500), "test": Rows("train", -500)},
     {"train": Rows("train", 30_200, 60_200), "validation": Rows("train", 60_200, 60_400), "test": Rows("train", -3000)},
+    {ours: dataclasses.replace(rows, of=94_000) for ours, rows in TEXT_FORMATTING[1].items()},
 ])  # fmt: skip
 def test_disjoint_and_inside_at_any_size(rules: dict[str, Rows], size: int, validation: int):
     sizes = {"train": size, "validation": validation, "test": 100}

@@ -149,7 +149,7 @@ def test_bad_template_is_refused_with_file_and_line(tmp_path, name: str):
 
 
 def test_wrong_count_is_refused(tmp_path):
-    with pytest.raises(TemplateError, match=r"toy\.yaml:1: 9 templates, but a file holds exactly 10"):
+    with pytest.raises(TemplateError, match=r"toy\.yaml:1: 9 templates, but a file of instructions holds exactly 10"):
         read(tmp_path, entries(9))
 
 
@@ -174,3 +174,27 @@ def test_missing_file_and_broken_yaml(tmp_path):
         read_templates(tmp_path / "toy.yaml", (), False)
     with pytest.raises(TemplateError, match=r"toy\.yaml:1: a template file is a list"):
         read(tmp_path, "")
+
+
+def test_words_stand_for_the_options_in_one_template(tmp_path):
+    path = tmp_path / "rte.yaml"
+    path.write_text('- inputs: "{premise}?"\n  targets: "{answer}."\n  words: {"yes": "True", "no": "False"}\n')
+    file = read_templates(path, ("premise",), True, "continuation")
+    fields = {"premise": "P", "options": ("yes", "no", "maybe"), "answer": "no", "references": ("no", "maybe")}
+    assert render(file.templates[0], fields) == (
+        "P?", " False.", (" True.", " False.", " maybe."), 1, ("False.", "maybe.")
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    ("[a]", "maps an option"), ("{}", "maps an option"), ("{yes: 1}", "must be text"), ('{"a": "x", "b": "x"}', "one"),
+])  # fmt: skip
+def test_bad_words_are_refused(tmp_path, words: str, message: str):
+    path = tmp_path / "rte.yaml"
+    path.write_text(f'- inputs: "{{premise}}"\n  targets: "{{answer}}"\n  words: {words}\n')
+    with pytest.raises(TemplateError, match=f"rte.yaml:3.*{message}"):
+        read_templates(path, ("premise",), True, "continuation")
+
+
+def test_a_prefix_is_literal():
+    assert parse_pattern("{a}!").behind("[b: {x}] ").fill({"a": "A"}) == "[b: {x}] A!"
