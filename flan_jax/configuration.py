@@ -2,26 +2,23 @@
 
 Nothing below this module knows of gin.  The configurables are the configuration dataclasses of the other modules, under
 the names of `CONFIGURABLES`; each is imported when a file or a flag speaks of it.  Gin reports a misspelt macro late or
-never, so every statement is read first, checked against the signatures, and only then handed to gin: what is unknown is
-refused with its file, its line and the nearest name that exists.
+never, so every statement is read first, checked (`gin_checks.py`), and only then handed to gin: what is unknown, or
+would have no effect, is refused with its file, its line and the nearest name that exists.
 """
 
 import importlib
 import inspect
-import pathlib
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from flan_jax import gin_checks
 from flan_jax.errors import FlanJaxError
 from flan_jax.gin_files import (
-    REQUIRED,
     ConfigurationError,
-    Macro,
     Reference,
     Statement,
-    file_header,
     find_gin_file,
     leaves,
     nearest,
@@ -34,15 +31,19 @@ CONFIGURABLES: Mapping[str, str] = {
     "prepare": "flan_jax.data.prepare:PrepareConfig",
     "train": "flan_jax.training.trainer:TrainConfig",
     "evaluate": "flan_jax.evaluation.evaluate:EvaluateConfig",
+    "contamination": "flan_jax.evaluation.contamination:ContaminationConfig",
     "sweep": "flan_jax.sweep:SweepConfig",
     "DecoderConfig": "flan_jax.models.config:DecoderConfig",
     "OptimizerConfig": "flan_jax.training.optimizers:OptimizerConfig",
     "MeshConfig": "flan_jax.training.partitioning:MeshConfig",
     "Rates": "flan_jax.data.mixing:Rates",
+    "FewShot": "flan_jax.data.exemplars:FewShot",
     "Scoring": "flan_jax.evaluation.evaluate:Scoring",
     "leave_one_out": "flan_jax.configuration:leave_one_out",
 }
-"""Gin name -> module:class or function.  The first four are what the commands of the same name build."""
+"""Gin name -> module:class or function.  The first five are what the commands of the same name build."""
+
+_built: set[gin_checks.Built] = set()  # by the call of `configure` that is at work; gin, too, keeps its state globally
 
 
 class Configured(NamedTuple):
@@ -67,7 +68,8 @@ def configure(
     """Build the configuration named `command` from gin files, in order, and then `NAME = VALUE` bindings; later wins.
 
     Raises ConfigurationError for a file that is not found, text that gin cannot read, a name that does not exist, a
-    macro given in `bindings` that no file uses, a required value left unset, and a value of the wrong type.
+    macro that nothing uses, a required value left unset, a value of the wrong type, and a setting of the user's that
+    nothing is built with.
     """
     import gin
 
@@ -77,12 +79,14 @@ def configure(
     from_flags = [statement for binding in bindings for statement in read_binding(binding)]
     statements = from_files + from_flags
 
-    classes = _check_names(command, statements, configurables)
-    _check_macros(from_files, from_flags)
-    _check_scopes(statements)
-    _check_required(command, statements, paths)
+    classes = _import_classes(command, statements, configurables)
+    gin_checks.check_settings(statements, classes)
+    gin_checks.check_macros(command, statements)
+    gin_checks.check_scopes(statements)
+    gin_checks.check_required(command, statements, paths)
 
     gin.clear_config()
+    _built.clear()
     for name, cls in classes.items():
         _register(name, cls)
     gin.parse_config("\n".join(f"{statement.target} = {statement.value!r}" for statement in statements))
@@ -92,6 +96,7 @@ def configure(
         raise ConfigurationError(f"{command}: {_without_gin_trace(error)}") from error
     except FlanJaxError as error:
         raise ConfigurationError(_without_gin_trace(error)) from error
+    gin_checks.check_reached(command, statements, _built, classes)
     return Configured(config, gin.operative_config_str())
 
 
@@ -132,78 +137,33 @@ def _fits(value: Any, wanted: Any) -> bool:
     return True
 
 
-def _check_names(
+def _import_classes(
     command: str, statements: Sequence[Statement], configurables: Mapping[str, str]
 ) -> dict[str, Callable[..., Any]]:
-    """Import the classes spoken of and check every parameter against their signatures; returns them by gin name."""
+    """The classes that a file or flag speaks of, by gin name."""
     spoken = {command: command}
-    for _, selector, argument, value, place in statements:
-        if argument:
-            spoken.setdefault(selector, place)
-        for leaf in leaves(value):
+    for statement in statements:
+        if statement.argument:
+            spoken.setdefault(statement.selector, statement.place)
+        for leaf in leaves(statement.value):
             if isinstance(leaf, Reference):
-                spoken.setdefault(leaf.name.split("/")[-1], place)
+                spoken.setdefault(leaf.name.split("/")[-1], statement.place)
     classes = {}
     for name, place in spoken.items():
         if name not in configurables:
             raise ConfigurationError(f"{place}: nothing configurable is called {name!r}{nearest(name, configurables)}")
         module, _, attribute = configurables[name].partition(":")
         classes[name] = getattr(importlib.import_module(module), attribute)
-    for _, selector, argument, _, place in statements:
-        if argument:
-            parameters = inspect.signature(classes[selector]).parameters
-            if argument not in parameters:
-                raise ConfigurationError(
-                    f"{place}: {selector} has no setting {argument!r}{nearest(argument, parameters)}"
-                )
     return classes
 
 
-def _check_macros(from_files: Sequence[Statement], from_flags: Sequence[Statement]) -> None:
-    """A macro on the command line that nothing uses is a misspelling: gin would ignore it without a word."""
-    used = {leaf.name for s in (*from_files, *from_flags) for leaf in leaves(s.value) if isinstance(leaf, Macro)}
-    offered = sorted(used - {REQUIRED.name})
-    for statement in from_flags:
-        if not statement.argument and statement.selector not in used:
-            name = statement.selector
-            raise ConfigurationError(
-                f"{statement.place}: no file given uses the macro {name}{nearest(name, offered)}\n"
-                f"  macros in use: {', '.join(offered) or 'none'}"
-            )
-
-
-def _check_scopes(statements: Sequence[Statement]) -> None:
-    """A setting in a scope that no reference opens, as tuen/train.steps, is a misspelling that gin would ignore."""
-    references = (leaf for s in statements for leaf in leaves(s.value) if isinstance(leaf, Reference))
-    opened = sorted({scope for reference in references for scope in reference.name.split("/")[:-1]})
-    for statement in statements:
-        for scope in filter(None, statement.scope.split("/")):
-            if scope not in opened:
-                raise ConfigurationError(
-                    f"{statement.place}: nothing is made in a scope {scope!r}{nearest(scope, opened)}\n"
-                    f"  scopes in use: {', '.join(opened) or 'none'}"
-                )
-
-
-def _check_required(command: str, statements: Sequence[Statement], paths: Sequence[pathlib.Path]) -> None:
-    """Every macro that is used has a value, and so has every setting: lists all that are missing at once."""
-    macros = {s.selector: s.value for s in statements if not s.argument}
-    settings = {s.target: s.value for s in statements if s.argument}
-    used = {leaf.name for s in statements for leaf in leaves(s.value) if isinstance(leaf, Macro)} - {REQUIRED.name}
-    missing = sorted(name for name in used if macros.get(name, REQUIRED) == REQUIRED)
-    missing += sorted(name for name, value in settings.items() if value == REQUIRED)
-    if missing:
-        flags = " ".join(f"--gin.{name}=..." for name in missing)
-        headers = "\n".join(f"\n{path}:\n{_indented(file_header(path))}" for path in paths if file_header(path))
-        raise ConfigurationError(f"flan-jax {command} needs {flags}\n{headers}".rstrip())
-
-
 def _register(name: str, cls: Callable[..., Any]) -> None:
-    """Make `cls` configurable as `name`, through a function that checks types first and has the class's signature."""
+    """Make `cls` configurable as `name`, through a function with its signature that checks types and notes the call."""
     import gin
 
     def build(**settings: Any) -> Any:
         check_types(name, cls, settings)
+        _built.add(gin_checks.Built("/".join(gin.current_scope()), name))
         return cls(**settings)
 
     build.__signature__ = inspect.signature(cls)  # type: ignore[attr-defined]
@@ -212,10 +172,6 @@ def _register(name: str, cls: Callable[..., Any]) -> None:
         gin.get_configurable(name)
     except ValueError:  # not registered in this process yet
         gin.external_configurable(build, name=name)
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
 
 
 def _without_gin_trace(error: Exception) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from flan_jax.data.vocabulary import Vocabulary, load_vocabulary
-from flan_jax.evaluation.evaluate import run_directory
 from flan_jax.evaluation.generation import generate
 from flan_jax.evaluation.ranking import score_options
 from flan_jax.evaluation.requests import Request, RequestError, fit
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import Params
-from flan_jax.training.checkpoints import load_params
+from flan_jax.training.checkpoints import load_params, run_and_step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Answerer:
     def load(cls, model_dir: str, step: int | None = None) -> "Answerer":
         """The newest checkpoint of a run, or that of `step`.  Raises CheckpointError."""
         model, params, _ = load_params(model_dir, step)
-        return cls(model, params, load_vocabulary(str(run_directory(model_dir) / "vocabulary")))
+        return cls(model, params, load_vocabulary(str(run_and_step(model_dir)[0] / "vocabulary")))
 
     def generate(self, prompt: str, max_tokens: int) -> str:
         """The greedy continuation, up to the end of the answer.  Raises RequestError for an empty prompt."""

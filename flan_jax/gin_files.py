@@ -35,17 +35,26 @@ REQUIRED = Macro("gin.REQUIRED")
 
 
 class Statement(NamedTuple):
-    """`scope/selector.argument = value`; a macro has an empty argument.  `place` is file:line, or the flag itself."""
+    """`scope/selector.argument = value`; a macro has an empty argument.  `place` is file:line, or the flag itself.
+
+    `brought_by` is the file that the user chose to have it from: his own, or the shipped one he named; None for a flag.
+    """
 
     scope: str
     selector: str
     argument: str
     value: Any
     place: str
+    brought_by: pathlib.Path | None = None
 
     @property
     def target(self) -> str:
         return (f"{self.scope}/" if self.scope else "") + self.selector + (f".{self.argument}" if self.argument else "")
+
+    @property
+    def by_user(self) -> bool:
+        """Whether the user wrote it: on the command line, or in a file of his own."""
+        return self.brought_by is None or not is_shipped(self.brought_by)
 
 
 def gin_configs_directory() -> pathlib.Path:
@@ -53,6 +62,14 @@ def gin_configs_directory() -> pathlib.Path:
     package = pathlib.Path(__file__).parent
     installed = package / "gin_configs"
     return installed if installed.is_dir() else package.parent / "gin_configs"
+
+
+def is_shipped(path: pathlib.Path) -> bool:
+    return path.resolve().is_relative_to(gin_configs_directory().resolve())
+
+
+def shipped_files() -> list[pathlib.Path]:
+    return sorted(gin_configs_directory().rglob("*.gin"))
 
 
 def search_directories(extra: Iterable[str] = ()) -> list[pathlib.Path]:
@@ -67,7 +84,7 @@ def find_gin_file(name: str, directories: Sequence[pathlib.Path], place: str) ->
         if (directory / name).is_file():
             return (directory / name).absolute()
     shipped = gin_configs_directory()
-    there = [str(path.relative_to(shipped)) for path in sorted(shipped.rglob("*.gin"))]
+    there = [str(path.relative_to(shipped)) for path in shipped_files()]
     looked = ", ".join(dict.fromkeys(str(directory) for directory in directories))
     raise ConfigurationError(
         f"{place}: there is no gin file {name!r}{nearest(name.removeprefix('gin_configs/'), there)}\n"
@@ -86,10 +103,16 @@ def file_header(path: pathlib.Path) -> str:
 
 
 def read_file(
-    path: pathlib.Path, directories: Sequence[pathlib.Path], within: tuple[str, ...] = ()
+    path: pathlib.Path,
+    directories: Sequence[pathlib.Path],
+    within: tuple[str, ...] = (),
+    brought_by: pathlib.Path | None = None,
 ) -> Iterator[Statement]:
+    """The statements of a file and of those it includes, in order; `brought_by`: see `Statement`."""
     from gin import config_parser
 
+    shipped = is_shipped(path)
+    brought_by = brought_by if shipped and brought_by else path
     if str(path) in within:
         raise ConfigurationError(f"{path} includes itself, by way of {' -> '.join(within)}")
     with path.open() as file:
@@ -98,13 +121,15 @@ def read_file(
                 place = f"{path}:{statement.location.line_num}"
                 if isinstance(statement, config_parser.IncludeStatement):
                     included = find_gin_file(statement.filename, directories, place)
-                    yield from read_file(included, directories, (*within, str(path)))
+                    yield from read_file(included, directories, (*within, str(path)), brought_by if shipped else None)
                 elif isinstance(statement, config_parser.ImportStatement):
                     raise ConfigurationError(
                         f"{place}: gin files import no code; a module of tasks is named by --gin.TASKS=\"'module'\""
                     )
                 elif isinstance(statement, config_parser.BindingStatement):
-                    yield Statement(statement.scope, statement.selector, statement.arg_name, statement.value, place)
+                    yield Statement(
+                        statement.scope, statement.selector, statement.arg_name, statement.value, place, brought_by
+                    )
         except SyntaxError as error:
             raise ConfigurationError(
                 f"{path}:{error.lineno}: gin cannot read this: {(error.text or '').strip()}"

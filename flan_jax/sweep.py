@@ -1,6 +1,6 @@
 """`flan-jax sweep`: leave each cluster out in turn, over seeds, and see what tuning on the others is worth.
 
-    <directory>/sweep.json               settings; a sweep is continued with the same ones only
+    <directory>/sweep.json               settings, tasks and vocabulary; it is continued with the same ones only
     <directory>/runs/primer-seed0        training runs: what the base begins from, where the sweep has a primer
     <directory>/runs/base-seed0            base (pretrained) and upper (tuned on all clusters) once a seed,
     <directory>/runs/tuned-nli-seed0       tuned once a held-out cluster and seed
@@ -30,9 +30,9 @@ from flan_jax.evaluation.evaluate import Scoring, evaluate_params
 from flan_jax.evaluation.results import Results, read_results
 from flan_jax.evaluation.summary import bounds, points
 from flan_jax.report.clusters import cluster_results
-from flan_jax.report.contents import KINDS, ClusterResult, Kind, present
+from flan_jax.report.contents import KINDS, ClusterResult, Estimate, Kind, present
 from flan_jax.report.table import format_table
-from flan_jax.training.checkpoints import checkpoint_steps, load_params
+from flan_jax.training.checkpoints import checkpoint_steps, exact_checkpoint, load_params, run_and_step
 from flan_jax.training.trainer import TrainConfig, train
 
 
@@ -66,10 +66,11 @@ class SweepConfig:
         if unknown := [kind for kind in self.kinds if kind not in KINDS]:
             raise SweepError(f"sweep.kinds names {unknown[0]!r}; there are {', '.join(KINDS)}")
         if not self.kinds or not self.seeds:
-            raise SweepError('sweep.kinds and sweep.seeds need at least one entry, e.g. --gin.SEEDS="(0,)"')
+            raise SweepError("there is no cell to do; set --gin.KINDS=\"('base', 'tuned')\" and --gin.SEEDS=\"(0,)\"")
         if self.pretrain is None and self.tune.initial_checkpoint is None:
             raise SweepError(
-                "there is nothing to tune: set sweep.pretrain = @pretrain/train(), or tune/train.initial_checkpoint"
+                "there is nothing to tune; set --gin.sweep.pretrain=@pretrain/train(), "
+                "or --gin.tune/train.initial_checkpoint=\"'...'\""
             )
 
 
@@ -93,11 +94,12 @@ class Cell(NamedTuple):
 def sweep(config: SweepConfig, operative: str = "") -> tuple[ClusterResult, ...]:
     """Do all cells that are not there yet; prints the table and returns what is in it.  Raises SweepError."""
     directory = pathlib.Path(config.directory)
-    registry = load_registry(config.tune.tasks)
-    clusters = choose_clusters(registry, config)
-    _same_sweep(directory, config, operative)
+    clusters = choose_clusters(load_registry(config.tune.tasks), config)
+    config = _with_exact_base(config)
+    _same_sweep(directory, operative, settings=_settings(config), tasks=_fingerprints(config))
     with _timed(directory, "prepare"):
         prepared = prepare(config.prepare)
+    _same_sweep(directory, operative, vocabulary={"digest": prepared.vocabulary_digest})
     cells = list(list_cells(clusters, config))
     for number, cell in enumerate(cells, 1):
         if not finished(directory, cell):
@@ -139,54 +141,55 @@ def finished(directory: pathlib.Path, cell: Cell) -> bool:
     return (directory / "cells" / cell.name / "summary.json").exists()
 
 
-def run_config(config: SweepConfig, cell: Cell, vocabulary: str) -> TrainConfig | None:
-    """The training run of a cell's model; None where the base is a checkpoint that was given."""
-    runs = pathlib.Path(config.directory) / "runs"
-    settings: dict[str, Any] = {"model_dir": str(runs / cell.run), "seed": cell.seed, "vocabulary": vocabulary}
-    if cell.kind == "base":
-        if config.pretrain is not None and config.primer is not None:
-            settings["initial_checkpoint"] = str(runs / f"primer-seed{cell.seed}")
-        return config.pretrain and dataclasses.replace(config.pretrain, **settings)
+def list_runs(config: SweepConfig, cell: Cell, vocabulary: str) -> list[TrainConfig]:
+    """The training runs that lead to a cell's model, each from the last checkpoint of the one before.
+
+    There is none where the model is a base that was given.
+    """
+    directory = pathlib.Path(config.directory) / "runs"
+    stages: list[tuple[str, TrainConfig | None]] = []
     if config.pretrain is not None:
-        settings["initial_checkpoint"] = str(runs / Cell("base", cell.cluster, cell.seed).run)
-    if cell.kind == "tuned":
-        settings["mixture"] = leave_one_out(config.tune.mixture, cell.cluster)
-    return dataclasses.replace(config.tune, **settings)
+        stages += [(f"primer-seed{cell.seed}", config.primer), (f"base-seed{cell.seed}", config.pretrain)]
+    if cell.kind != "base":
+        mixture = config.tune.mixture if cell.kind == "upper" else leave_one_out(config.tune.mixture, cell.cluster)
+        stages += [(cell.run, dataclasses.replace(config.tune, mixture=mixture))]
+    runs: list[TrainConfig] = []
+    for name, run in stages:
+        if run is not None:
+            # By its step: were that checkpoint damaged, an older one would be another model under its name.
+            start = last_checkpoint(runs[-1]) if runs else run.initial_checkpoint
+            placed = {"model_dir": str(directory / name), "initial_checkpoint": start}
+            runs.append(dataclasses.replace(run, seed=cell.seed, vocabulary=vocabulary, **placed))
+    return runs
+
+
+def last_checkpoint(run: TrainConfig) -> str:
+    return f"{run.model_dir}/checkpoints/{run.steps}"
 
 
 def _trained(config: SweepConfig, cell: Cell, vocabulary: str, operative: str) -> str:
-    """The directory of a cell's finished training run, after the runs it starts from."""
-    run = run_config(config, cell, vocabulary)
-    if run is None:
+    """The last checkpoint of a cell's model, trained if it is not there, after the runs it starts from."""
+    runs = list_runs(config, cell, vocabulary)
+    for run in runs:
+        if run.steps not in checkpoint_steps(run.model_dir):
+            with _timed(pathlib.Path(config.directory), f"train {pathlib.Path(run.model_dir).name}"):
+                train(run, operative)
+    if not runs:
         assert config.tune.initial_checkpoint is not None  # SweepConfig sees to it
         return config.tune.initial_checkpoint
-    if cell.kind != "base":
-        _trained(config, Cell("base", cell.cluster, cell.seed), vocabulary, operative)
-    elif config.primer is not None:
-        settings = {"model_dir": run.initial_checkpoint, "seed": cell.seed, "vocabulary": vocabulary}
-        _run(config, dataclasses.replace(config.primer, **settings), operative)
-    _run(config, run, operative)
-    return run.model_dir
+    return last_checkpoint(runs[-1])
 
 
-def _run(config: SweepConfig, run: TrainConfig, operative: str) -> None:
-    """Train, unless the run's last checkpoint is there."""
-    if run.steps not in checkpoint_steps(run.model_dir):
-        with _timed(pathlib.Path(config.directory), f"train {pathlib.Path(run.model_dir).name}"):
-            train(run, operative)
-
-
-def _evaluate(config: SweepConfig, cell: Cell, model: str, tasks: Sequence[Task]) -> None:
+def _evaluate(config: SweepConfig, cell: Cell, checkpoint: str, tasks: Sequence[Task]) -> None:
     import jax
 
-    run = run_config(config, cell, "")
-    # The last step or nothing: were it damaged, an older one would be scored under its name.
-    model_config, params, metadata = load_params(model, run and run.steps)
-    vocabulary = load_vocabulary(f"{model}/vocabulary")
+    run = pathlib.Path(run_and_step(checkpoint)[0])
+    model_config, params, metadata = load_params(checkpoint)
+    vocabulary = load_vocabulary(str(run / "vocabulary"))
     store = Store(config.tune.store)
     provenance = {
         "cell": cell._asdict(),
-        "checkpoint": {"directory": str(pathlib.Path(model).absolute()), "step": metadata["step"]},
+        "checkpoint": {"directory": str(run.absolute()), "step": metadata["step"]},
         "plan_hash": metadata["plan_hash"],
         "mixture": metadata["mixture"],
     }
@@ -221,42 +224,83 @@ def write_table(directory: pathlib.Path, results: Sequence[ClusterResult]) -> No
 
 
 def table(results: Sequence[ClusterResult]) -> str:
-    """The held-out clusters in points of 100: every kind with its interval, and the gains over the base."""
+    """The held-out clusters in points of 100: every kind and its gain over the base, and that of every seed."""
     kinds = present(*(result.scores for result in results))
     gained = present(*(result.gains for result in results))
+    several = any(len(gain.each) + gain.left_out > 1 for result in results for gain in result.gains.values())
     rows = []
     for result in results:
-        row: list[object] = [result.cluster, max((len(scores) for scores in result.seeds.values()), default=0)]
+        row: list[object] = [result.cluster, max(len(score.each) for score in result.scores.values())]
         for kind in kinds:
             score = result.scores.get(kind)
             row += [points(score and score.value), bounds(score and score.low, score and score.high)]
         for kind in gained:
             gain = result.gains.get(kind)
             row.append(gain and f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})")
+            if several:
+                row.append(gain and _seeds(gain))
         rows.append(row)
-    heads = [head for kind in kinds for head in (kind, "95%")] + [f"{kind} - base" for kind in gained]
+    heads = [head for kind in kinds for head in (kind, "95%")]
+    for kind in gained:
+        heads += [f"{kind} - base", "each seed (sd)"] if several else [f"{kind} - base"]
     return format_table(["held-out cluster", "seeds", *heads], rows)
 
 
-def _same_sweep(directory: pathlib.Path, config: SweepConfig, operative: str) -> None:
-    """Write the settings down, or compare them with those that are there.  Raises SweepError naming what differs."""
-    settings = json.loads(json.dumps(dataclasses.asdict(config)))
-    for widened in ("directory", "held_out", "seeds", "kinds"):  # more of these is the same sweep, continued
+def _with_exact_base(config: SweepConfig) -> SweepConfig:
+    """With the step of a base that was given: all cells tune that one, however far its training has gone meanwhile."""
+    if config.pretrain is not None or config.tune.initial_checkpoint is None:
+        return config
+    base = str(exact_checkpoint(config.tune.initial_checkpoint))
+    return dataclasses.replace(config, tune=dataclasses.replace(config.tune, initial_checkpoint=base))
+
+
+def _settings(config: SweepConfig) -> dict[str, Any]:
+    """Those that all cells of a sweep share: with more clusters, seeds or kinds it is the same one, continued."""
+    settings = dataclasses.asdict(config)
+    for widened in ("directory", "held_out", "seeds", "kinds"):
         del settings[widened]
-    del settings["prepare"]["processes"]
+    for free in ("processes", "beam", "beam_parts"):  # how a store is made, not what is in it
+        del settings["prepare"][free]
+    return settings
+
+
+def _fingerprints(config: SweepConfig) -> dict[str, str]:
+    """What every task of the sweep's mixtures is made of: source, templates, code or generator."""
+    found = {}
+    for run in filter(None, (config.primer, config.pretrain, config.tune)):
+        registry = load_registry(run.tasks)
+        mixture = registry.get_mixture(run.mixture)
+        found |= {name: registry.get_task(name).fingerprint for name in (*mixture.train, *mixture.evaluate)}
+    return found
+
+
+def _seeds(gain: Estimate) -> str:
+    """Every seed's gain, their spread, and how many seeds have none as one side is not finished."""
+    told = " ".join(f"{one:+.1f}" for one in gain.each)
+    told += f" ({gain.sd:.1f})" if gain.sd is not None else ""
+    return told + (f", {gain.left_out} left out" if gain.left_out else "")
+
+
+def _same_sweep(directory: pathlib.Path, operative: str, **parts: Mapping[str, Any]) -> None:
+    """Write down what the cells are made with (settings, tasks, vocabulary), or compare it with what is there.
+
+    Raises SweepError naming what differs.
+    """
     path = directory / "sweep.json"
-    if path.exists():
-        before = dict(_flat(json.loads(path.read_text())["settings"]))
-        now = dict(_flat(settings))
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for part, values in json.loads(json.dumps(parts)).items():
+        now, before = dict(_flat(values)), dict(_flat(known.get(part, values)))
         differing = [name for name in now | before if now.get(name) != before.get(name)]
         if differing:
             lines = "\n".join(f"  {name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in differing[:8])
+            those = "continue it with those, or " if part == "settings" else ""  # the others are made, not set
+            what = "templates or code of its tasks" if part == "tasks" else part
             raise SweepError(
-                f"{directory} was begun with other settings:\n{lines}\n"
-                "  continue it with those, or set another --gin.SWEEP_DIR"
+                f"{directory} was begun with other {what}:\n{lines}\n"
+                f"  {those}set another --gin.SWEEP_DIR, or delete {directory} to do all its cells anew"
             )
     with atomic_file(path) as file:
-        file.write(json.dumps({"settings": settings, "operative": operative}, indent=1).encode())
+        file.write(json.dumps({**known, **parts, "operative": operative}, indent=1).encode())
 
 
 def _flat(settings: Any, name: str = "") -> Iterator[tuple[str, Any]]:

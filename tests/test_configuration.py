@@ -134,6 +134,90 @@ def test_a_bad_line_is_refused_with_file_and_line(folder, line, words):
         assert word in str(refused.value)
 
 
+def test_a_macro_of_the_user_s_own_file_that_nothing_uses_is_a_misspelling(folder):
+    (folder / "mine.gin").write_text("include 'run.gin'\nMODEL_DIR = '/m'\nSTEP = 5\n")
+    with pytest.raises(
+        ConfigurationError, match=r"mine\.gin:3: no file .* macro STEP; did you mean 'STEPS'(.|\n)*%STEP"
+    ):
+        build(folder, file="mine.gin")
+
+
+def test_a_file_for_several_commands_may_set_what_other_runs_know(folder, caplog):
+    """As STORE, which shipped runs use: said, but not refused."""
+    (folder / "mine.gin").write_text("include 'run.gin'\nMODEL_DIR = '/m'\nSTORE = '/s'\n")
+    assert build(folder, file="mine.gin").config.model_dir == "/m"
+    assert "mine.gin:3: STORE has no effect on flan-jax TinyTrain" in caplog.text
+
+
+def test_a_setting_that_reaches_nothing_is_refused_with_what_would_build_it(folder):
+    (folder / "bare.gin").write_text("TinyTrain.model_dir = ''\nTinyTrain.mixture = 'm'\n")
+    with pytest.raises(ConfigurationError, match=r"rate=1\.0 would have no(.|\n)*--gin\.TinyTrain\.optimizer=@TinyOpt"):
+        build(folder, "TinyOptimizer.learning_rate = 1.0", file="bare.gin")
+    (folder / "bare.gin").write_text(
+        "TinyTrain.model_dir = ''\nTinyTrain.mixture = 'm'\nTinyOptimizer.schedule = 'cosine'"
+    )
+    with pytest.raises(ConfigurationError, match=r"bare\.gin:3 would have no effect: .* builds no TinyOptimizer"):
+        build(folder, file="bare.gin")
+    built = build(folder, "TinyTrain.optimizer = @TinyOptimizer()", file="bare.gin")
+    assert built.config.optimizer.schedule == "cosine"
+
+
+def test_a_setting_whose_place_is_taken_in_every_scope_is_refused(folder):
+    sweep = (
+        "TinyTrain.model_dir = ''\nTinyTrain.mixture = 'm'\nSTEPS = 7\n"
+        "TinySweep.pretrain = @pretrain/TinyTrain()\nTinySweep.tune = @tune/TinyTrain()\npretrain/TinyTrain.steps = 9\n"
+    )
+    (folder / "sweep.gin").write_text(sweep + "tune/TinyTrain.steps = %STEPS\n")
+    with pytest.raises(
+        ConfigurationError, match=r"TinyTrain\.steps=5 would have no (.|\n)*tune/TinyTrain\.steps = %STEPS"
+    ):
+        build(folder, "TinyTrain.steps = 5", command="TinySweep", file="sweep.gin")
+    (folder / "sweep.gin").write_text(sweep.replace("STEPS = 7\n", ""))
+    assert build(folder, "TinyTrain.steps = 5", command="TinySweep", file="sweep.gin").config.tune.steps == 5
+    with pytest.raises(ConfigurationError, match="not built in the scope 'tune', only outside scopes"):
+        build(folder, "tune/TinySweep.tune = @TinyTrain()", command="TinySweep", file="sweep.gin")
+
+
+TUNE = ["HELD_OUT = 'nli'", "MODEL_DIR = '/m'", "INITIAL_CHECKPOINT = '/b'"]
+EVALUATE = ["CHECKPOINT = '/b'", "MIXTURE = 'rte'"]
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "bindings", "words"),
+    [
+        ("evaluate", ["runs/evaluate.gin"], [*EVALUATE, "MeshConfig.data = 2"],
+         ["--gin.MeshConfig.data=2", "--gin.evaluate.mesh=@MeshConfig()"]),
+        ("evaluate", ["runs/evaluate.gin", "models/llama_1b.gin"], EVALUATE, ["flan-jax evaluate takes nothing"]),
+        ("train", ["runs/tune_leave_one_out.gin"], [*TUNE, "DecoderConfig.num_layers = 2"],
+         ["--gin.DecoderConfig.num_layers=2", "--gin.train.model=@DecoderConfig()"]),
+        ("train", ["models/llama_17m.gin", "runs/tune_leave_one_out.gin"], TUNE,
+         ["models/llama_17m.gin: flan-jax train takes nothing", "--gin.train.model=@DecoderConfig()"]),
+        ("sweep", ["runs/quickstart.gin"], ["SWEEP_DIR = '/s'", "OptimizerConfig.learning_rate = 1e-4"],
+         ["tune/OptimizerConfig.learning_rate = %TUNE_LEARNING_RATE"]),
+    ],
+)  # fmt: skip
+def test_what_a_shipped_run_takes_nothing_from_is_refused(command, files, bindings, words):
+    with pytest.raises(ConfigurationError) as refused:
+        configuration.configure(command, files, bindings)
+    for word in words:
+        assert word in str(refused.value)
+
+
+@pytest.mark.parametrize("hardware", ["cpu", "gpu", "tpu_pod"])
+@pytest.mark.parametrize(
+    ("command", "files", "bindings"),
+    [
+        ("train", ["models/llama_1b.gin", "runs/pretrain.gin"], ["MODEL_DIR = '/m'"]),
+        ("train", ["runs/tune_leave_one_out.gin", "mixtures/flan2021.gin"], TUNE),
+        ("sweep", ["runs/quickstart.gin"], ["SWEEP_DIR = '/s'"]),
+        ("evaluate", ["runs/evaluate.gin", "mixtures/flan2021.gin"], EVALUATE),
+    ],
+)
+def test_shipped_files_go_together(command, files, bindings, hardware):
+    """Each holds something for the run, and what it holds for others raises no alarm."""
+    configuration.configure(command, [*files, f"hardware/{hardware}.gin"], bindings)
+
+
 def test_what_is_required_is_listed_with_the_run_s_usage(folder):
     with pytest.raises(ConfigurationError) as refused:
         build(folder)

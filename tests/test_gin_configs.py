@@ -1,5 +1,7 @@
 """Every shipped run is executed, tiny; every other shipped file is read together with a run."""
 
+import importlib
+import inspect
 import json
 import pathlib
 import re
@@ -23,7 +25,7 @@ def shipped(folder: str) -> list[str]:
 def test_a_run_opens_with_its_usage_and_required_macros(run):
     path = gin_configs_directory() / "runs" / run
     header = file_header(path)
-    assert re.search(r"^  \S*.*flan-jax (prepare|train|evaluate|sweep) ", header, re.M), "no usage line"
+    assert re.search(r"^  \S*.*flan-jax (prepare|train|evaluate|contamination|sweep) ", header, re.M), "no usage line"
     (required,) = re.findall(r"^Required: (.*(?:\n  .*)*)", header, re.M)
     unset = re.findall(r"^(\w+) = %gin\.REQUIRED", path.read_text() + included(path), re.M)
     for name in unset:
@@ -63,6 +65,49 @@ def test_mixtures_build_with_a_run(mixture):
     bindings = ["MODEL_DIR = '/m'", "INITIAL_CHECKPOINT = '/b'", "HELD_OUT = 'nli'"]
     configured = configure("train", ["runs/tune_leave_one_out.gin", mixture], bindings)
     assert configured.config.mixture == f"{pathlib.Path(mixture).stem}_loo_nli"
+
+
+def used(run: str) -> set[str]:
+    """The macros that a run or what it includes uses."""
+    path = gin_configs_directory() / "runs" / run
+    return set(re.findall(r"= %([A-Z_]+)", path.read_text() + included(path)))
+
+
+def remedies() -> list[tuple[str, str]]:
+    """(module, NAME or configurable.setting) of every --gin flag that an error message or comment names."""
+    folder = pathlib.Path(configuration.__file__).parent
+    modules = [*folder.glob("data/*.py"), *folder.glob("training/*.py"), *folder.glob("evaluation/*.py")]
+    return [
+        (str(module.relative_to(folder)), name)
+        for module in [*modules, folder / "sweep.py"]
+        for name in re.findall(r"--gin\.(?:\w+/)?(\w++(?:\.\w++)?)(?!\.\{)", module.read_text())
+    ]
+
+
+SERVES = {
+    "data/": {*RUNS} - {"contamination.gin"},
+    "data/prepare": {"prepare.gin"},
+    "training/": {"pretrain.gin", "tune_leave_one_out.gin", "quickstart.gin"},
+    "evaluation/": {"evaluate.gin"},
+    "evaluation/contamination": {"contamination.gin"},
+    "sweep.py": {"quickstart.gin"},
+}
+"""The runs in which a module's remedies must be settings."""
+BESIDE_ONE_ANOTHER = ("OUTPUT", "MODEL_DIR", "SWEEP_DIR", "INITIAL_CHECKPOINT", "LEARNING_RATE", "TUNE_LEARNING_RATE")
+"""Macros that a message names together, each of its own run."""
+
+
+@pytest.mark.parametrize(("module", "name"), sorted(set(remedies())))
+def test_an_error_names_settings_that_are_there_to_be_set(module, name):
+    configurable, _, setting = name.partition(".")
+    if setting:
+        path, _, attribute = configuration.CONFIGURABLES[configurable].partition(":")
+        assert setting in inspect.signature(getattr(importlib.import_module(path), attribute)).parameters
+        return
+    runs = {run for run in RUNS if name in used(run)}
+    nearest = max((prefix for prefix in SERVES if module.startswith(prefix)), key=len)
+    wanted = runs & SERVES[nearest] if name in BESIDE_ONE_ANOTHER else SERVES[nearest]
+    assert wanted and wanted <= runs, f"{module} names {name}, which is a macro of {sorted(runs)} only"
 
 
 def test_a_size_is_a_handful_of_numbers():

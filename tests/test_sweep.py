@@ -10,8 +10,8 @@ from flan_jax import sweep as sweeping
 from flan_jax.data.prepare import PrepareConfig, Prepared
 from flan_jax.evaluation.results import read_results
 from flan_jax.models.config import DecoderConfig
-from flan_jax.sweep import Cell, SweepConfig, SweepError, finished, list_cells, run_config, sweep, table
-from flan_jax.training.checkpoints import checkpoint_steps
+from flan_jax.sweep import Cell, SweepConfig, SweepError, finished, list_cells, list_runs, sweep, table
+from flan_jax.training.checkpoints import CheckpointError, checkpoint_steps
 from flan_jax.training.trainer import TrainConfig
 
 MODEL = DecoderConfig(vocab_size=300, num_layers=1, embed_dim=8, num_heads=1, mlp_dim=8)
@@ -40,16 +40,18 @@ def stood_in(monkeypatch, tmp_path):
     """Training and evaluating replaced by notes of what was asked: (log, the step names to fail at)."""
     log: list[str] = []
     fail_at: set[str] = set()
+    runs = tmp_path / "sweep" / "runs"
 
     def train(config, operative):
-        start = config.initial_checkpoint and pathlib.Path(config.initial_checkpoint).name
+        start = config.initial_checkpoint and config.initial_checkpoint.removeprefix(f"{runs}/")
         log.append(f"train {pathlib.Path(config.model_dir).name} on {config.mixture} from {start}")
         if log[-1].split()[1] in fail_at:
             raise KeyboardInterrupt
         (pathlib.Path(config.model_dir) / "checkpoints" / str(config.steps)).mkdir(parents=True)
 
-    def evaluate(config, cell, model, tasks):
-        log.append(f"evaluate {cell.name} with {pathlib.Path(model).name} on {','.join(task.name for task in tasks)}")
+    def evaluate(config, cell, checkpoint, tasks):
+        model = checkpoint.removeprefix(f"{runs}/")
+        log.append(f"evaluate {cell.name} with {model} on {','.join(task.name for task in tasks)}")
         path = pathlib.Path(config.directory) / "cells" / cell.name
         path.mkdir(parents=True)
         (path / "summary.json").write_text("{}")
@@ -66,15 +68,15 @@ def test_the_base_and_the_upper_bound_are_one_run_a_seed(stood_in, tmp_path):
     sweep(config_at(tmp_path, held_out=("nli", "translation"), seeds=(7,)))
     assert log == [
         "train base-seed7 on microworld_documents from None",
-        "evaluate base-nli-seed7 with base-seed7 on small_nli",
-        "train tuned-nli-seed7 on microworld_loo_nli from base-seed7",
-        "evaluate tuned-nli-seed7 with tuned-nli-seed7 on small_nli",
-        "train upper-seed7 on microworld from base-seed7",
-        "evaluate upper-nli-seed7 with upper-seed7 on small_nli",
-        "evaluate base-translation-seed7 with base-seed7 on small_translation",
-        "train tuned-translation-seed7 on microworld_loo_translation from base-seed7",
-        "evaluate tuned-translation-seed7 with tuned-translation-seed7 on small_translation",
-        "evaluate upper-translation-seed7 with upper-seed7 on small_translation",
+        "evaluate base-nli-seed7 with base-seed7/checkpoints/3 on small_nli",
+        "train tuned-nli-seed7 on microworld_loo_nli from base-seed7/checkpoints/3",
+        "evaluate tuned-nli-seed7 with tuned-nli-seed7/checkpoints/3 on small_nli",
+        "train upper-seed7 on microworld from base-seed7/checkpoints/3",
+        "evaluate upper-nli-seed7 with upper-seed7/checkpoints/3 on small_nli",
+        "evaluate base-translation-seed7 with base-seed7/checkpoints/3 on small_translation",
+        "train tuned-translation-seed7 on microworld_loo_translation from base-seed7/checkpoints/3",
+        "evaluate tuned-translation-seed7 with tuned-translation-seed7/checkpoints/3 on small_translation",
+        "evaluate upper-translation-seed7 with upper-seed7/checkpoints/3 on small_translation",
     ]
 
 
@@ -116,6 +118,47 @@ def test_other_settings_in_the_same_directory_are_refused(stood_in, tmp_path):
         sweep(changed)
 
 
+def test_tasks_that_changed_since_are_not_mixed_with_the_old_cells(stood_in, tmp_path, monkeypatch):
+    import small_world
+
+    config = config_at(tmp_path, held_out=("nli",), kinds=("base",))
+    sweep(config)
+    real = small_world.get_task
+    monkeypatch.setattr(small_world, "get_task", lambda name: dataclasses.replace(real(name), fingerprint=f"{name}-2"))
+    with pytest.raises(
+        SweepError, match=r"templates(.|\n)*small_nli: 'small_nli-1' there, 'small_nli-2' now(.|\n)*DIR"
+    ):
+        sweep(dataclasses.replace(config, seeds=(0, 1)))
+
+
+def test_another_vocabulary_is_not_mixed_with_the_old_cells(stood_in, tmp_path, monkeypatch):
+    config = config_at(tmp_path, held_out=("nli",), kinds=("base",))
+    sweep(config)
+    monkeypatch.setattr(sweeping, "prepare", lambda config: Prepared("bytes", "b2", ()))
+    with pytest.raises(SweepError, match=r"other vocabulary:\n  digest: '' there, 'b2' now(.|\n)*--gin.SWEEP_DIR"):
+        sweep(dataclasses.replace(config, seeds=(0, 1)))
+
+
+def test_a_given_base_is_one_step_of_it_throughout(stood_in, tmp_path):
+    log, _ = stood_in
+    base = tmp_path / "base" / "checkpoints"
+    config = config_at(tmp_path, held_out=("nli",), kinds=("base", "tuned"))
+    tune = dataclasses.replace(config.tune, initial_checkpoint=str(tmp_path / "base"))
+    config = dataclasses.replace(config, pretrain=None, tune=tune)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        sweep(config)
+    (base / "9").mkdir(parents=True)
+    sweep(config)
+    assert [line.split(" with ")[-1].split(" from ")[-1] for line in log] == [
+        f"{base}/9 on small_nli",
+        f"{base}/9",
+        "tuned-nli-seed0/checkpoints/3 on small_nli",
+    ]
+    (base / "12").mkdir()
+    with pytest.raises(SweepError, match=r"tune\.initial_checkpoint: '.*/9' there, '.*/12' now"):
+        sweep(config)
+
+
 def test_all_clusters_are_held_out_if_none_is_named(tmp_path):
     from flan_jax.data.task import load_registry
 
@@ -146,9 +189,9 @@ def test_a_given_base_is_tuned_without_pretraining(tmp_path):
     config = dataclasses.replace(
         config, pretrain=None, tune=dataclasses.replace(config.tune, initial_checkpoint="/llama")
     )
-    assert run_config(config, Cell("base", "nli", 0), "bytes") is None
-    tuned = run_config(config, Cell("tuned", "nli", 3), "v")
-    assert tuned is not None and (tuned.initial_checkpoint, tuned.seed, tuned.vocabulary) == ("/llama", 3, "v")
+    assert list_runs(config, Cell("base", "nli", 0), "bytes") == []
+    (tuned,) = list_runs(config, Cell("tuned", "nli", 3), "v")
+    assert (tuned.initial_checkpoint, tuned.seed, tuned.vocabulary) == ("/llama", 3, "v")
     assert [cell.name for cell in list_cells({"nli": []}, config)] == [
         "base-nli-seed0",
         "tuned-nli-seed0",

@@ -2,8 +2,9 @@
 
 The ten templates of one example are ten views of one document, not ten independent observations: pooling them makes
 standard errors up to √10 too small.  So examples are resampled, each with all its templates (and, in a comparison,
-with both models' answers), datasets within a cluster independently.  Intervals are percentile intervals of the
-bootstrap; they cover the choice of examples, not that of templates, datasets or training seeds.
+with both models' answers and those of all training seeds), datasets within a cluster independently.  Intervals are
+percentile intervals of the bootstrap; they cover the choice of examples, not that of templates or datasets.  Over
+several training seeds they cover the choice of these too (`over_seeds`); of one seed they cannot.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import stdtrit
 
 from flan_jax.errors import FlanJaxError
 from flan_jax.evaluation.metrics import Metric, Statistics
@@ -97,7 +99,11 @@ class ClusterScore:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Tuned minus base on the same examples and templates, with the 95% interval of the paired bootstrap."""
+    """Tuned minus base on the same examples, templates and training seeds, with its 95% interval.
+
+    `each` is the difference of every seed that both have, `base`, `tuned` and `difference` are means over those;
+    `left_out` are the seeds that one side lacks.
+    """
 
     level: str
     name: str
@@ -108,6 +114,8 @@ class Difference:
     difference: float
     low: float
     high: float
+    each: Mapping[int, float]
+    left_out: tuple[int, ...]
 
 
 def tabulate(
@@ -161,6 +169,21 @@ def interval(replicates: Float[np.ndarray, " B"]) -> tuple[float, float]:
     """The 95% percentile interval."""
     low, high = np.nanpercentile(replicates, [2.5, 97.5])
     return float(low), float(high)
+
+
+def over_seeds(points: Float[np.ndarray, " S"], drawn: Float[np.ndarray, "S B"], seed: int) -> Float[np.ndarray, " B"]:
+    """Replicates of a mean over S training seeds, from each seed's figure and its bootstrap over examples.
+
+    Every seed answers the same questions, so examples are drawn alike for all (they are crossed with seeds, not nested
+    in them).  Two or three seeds are too few to be resampled: of three, the interval would end at the least and the
+    greatest and cover 3 times in 4.  Instead the error that their choice leaves in the mean is drawn from Student's t
+    with S - 1 degrees of freedom, scaled by their standard deviation / √S.  One seed tells nothing of the others.
+    """
+    mean = drawn.mean(axis=0)
+    if len(points) < 2:
+        return mean
+    places = (np.random.default_rng([seed, len(points)]).permutation(len(mean)) + 0.5) / len(mean)
+    return mean + np.std(points, ddof=1) / np.sqrt(len(points)) * stdtrit(len(points) - 1, places)
 
 
 def summarize_task(
@@ -228,36 +251,50 @@ def _common(runs: Sequence[Scores]) -> list[Scores]:
 
 
 def compare(
-    base: Sequence[Sequence[Scores]], tuned: Sequence[Sequence[Scores]], *, replicates: int = 1000, seed: int = 0
-) -> list[Difference]:
+    base: Mapping[int, Sequence[Scores]], tuned: Mapping[int, Sequence[Scores]], *, replicates: int = 1000,
+    seed: int = 0,
+) -> list[Difference]:  # fmt: skip
     """Paired differences, tuned minus base, for every task and cluster that all runs have.
 
-    base, tuned: one list of primary scores a run; give several runs (training seeds) to average them.  Points of 100,
-    mean over templates and runs; examples are resampled together for both sides.
-    Raises AggregationError if the runs have no task in common.
+    base, tuned: the primary scores of a run, by training seed; those of seeds that only one side has are left out, as
+    seeds of other luck would make a difference by themselves.  Points of 100, mean over templates and seeds.
+    Raises AggregationError if the sides have no seed, or the runs no task in common.
     """
-    runs = [{scores.task: scores for scores in run} for run in (*base, *tuned)]
+    seeds = sorted(set(base) & set(tuned))
+    left_out = tuple(sorted(set(base) ^ set(tuned)))
+    if not seeds:
+        raise AggregationError(
+            f"the results to compare have no training seed in common: base has {sorted(base)}, tuned {sorted(tuned)}; "
+            "finish both with one seed"
+        )
+    runs = [{scores.task: scores for scores in side[one]} for side in (base, tuned) for one in seeds]
     names = [task for task in runs[0] if all(task in run for run in runs)]
     if not names:
         raise AggregationError("the results to compare have no task in common")
-    found: list[tuple[Difference, np.ndarray, str]] = []
+
+    def difference(
+        level: str, name: str, tasks: Sequence[str], examples: int, points: np.ndarray, change: np.ndarray
+    ) -> Difference:
+        before, after = np.split(points, 2)
+        each = after - before
+        low, high = interval(over_seeds(each, change, seed))
+        return Difference(
+            level, name, tuple(tasks), examples, float(before.mean()), float(after.mean()), float(each.mean()), low,
+            high, dict(zip(seeds, each.tolist(), strict=True)), left_out,
+        )  # fmt: skip
+
+    rows: list[Difference] = []
+    by_cluster: dict[str, list[tuple[Difference, np.ndarray, np.ndarray]]] = {}
     for task in names:
         together = _common([run[task] for run in runs])
-        replicated = [r.mean(axis=1) for r in bootstrap(together, replicates, seed)]
-        points = [float(scores.per_template().mean()) for scores in together]
-        before, after = float(np.mean(points[: len(base)])), float(np.mean(points[len(base) :]))
-        change = np.mean(replicated[len(base) :], axis=0) - np.mean(replicated[: len(base)], axis=0)
-        row = Difference(
-            "task", task, (task,), len(together[0].examples), before, after, after - before, *interval(change)
-        )
-        found.append((row, change, together[0].cluster))
-    differences = [row for row, _, _ in found]
-    for cluster in dict.fromkeys(cluster for _, _, cluster in found):
-        members = [(row, change) for row, change, of in found if of == cluster]
-        before = float(np.mean([row.base for row, _ in members]))
-        after = float(np.mean([row.tuned for row, _ in members]))
-        bounds = interval(np.mean([change for _, change in members], axis=0))
-        tasks = tuple(row.name for row, _ in members)
-        count = sum(row.examples for row, _ in members)
-        differences.append(Difference("cluster", cluster, tasks, count, before, after, after - before, *bounds))
-    return differences
+        points = np.array([scores.per_template().mean() for scores in together])  # base's seeds, then tuned's
+        drawn = np.stack([replicated.mean(axis=1) for replicated in bootstrap(together, replicates, seed)])
+        change = drawn[len(seeds) :] - drawn[: len(seeds)]
+        rows.append(difference("task", task, (task,), len(together[0].examples), points, change))
+        by_cluster.setdefault(together[0].cluster, []).append((rows[-1], points, change))
+    for cluster, members in by_cluster.items():
+        found, points, changes = zip(*members, strict=True)
+        count = sum(row.examples for row in found)
+        tasks = [row.name for row in found]
+        rows.append(difference("cluster", cluster, tasks, count, np.mean(points, axis=0), np.mean(changes, axis=0)))
+    return rows

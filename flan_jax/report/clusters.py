@@ -1,70 +1,81 @@
-"""From the cells of a sweep to figures: seeds averaged, intervals over examples, differences paired by example."""
+"""From the cells of a sweep to figures: means over datasets and seeds, differences paired by example and seed."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from flan_jax.evaluation.aggregation import Scores, bootstrap, compare, interval
+from flan_jax.evaluation.aggregation import Scores, bootstrap, compare, interval, over_seeds
 from flan_jax.evaluation.results import Results
 from flan_jax.report.contents import KINDS, ClusterResult, DatasetResult, Estimate, Kind
+
+
+class Drawn(NamedTuple):
+    """A task's score in each of S runs, and its bootstrap over examples, alike for all runs."""
+
+    points: Float[np.ndarray, " S"]
+    replicates: Float[np.ndarray, "S B"]
 
 
 def cluster_results(cells: Mapping[Any, Results]) -> tuple[ClusterResult, ...]:
     """A figure for every held-out cluster, in the order of the cells (`sweep.Cell`: kind, cluster, seed)."""
     found = []
     for cluster in dict.fromkeys(cell.cluster for cell in cells):
-        runs = {
-            kind: [results for cell, results in cells.items() if (cell.kind, cell.cluster) == (kind, cluster)]
-            for kind in KINDS
-        }
+        runs: dict[Kind, dict[int, Results]] = {kind: {} for kind in KINDS}
+        for cell, results in cells.items():
+            if cell.cluster == cluster:
+                runs[cell.kind][cell.seed] = results
         found.append(_cluster(cluster, {kind: results for kind, results in runs.items() if results}))
     return tuple(found)
 
 
-def _cluster(cluster: str, runs: Mapping[Kind, Sequence[Results]]) -> ClusterResult:
-    scores = {kind: [one.primary_scores() for one in results] for kind, results in runs.items()}
-    some = next(iter(runs.values()))[0]
-    drawn: dict[Kind, dict[str, tuple[float, np.ndarray]]] = {}
-    for kind, seeds in scores.items():
-        drawn[kind] = {
-            one.task: _over_seeds([_of(seed, one.task) for seed in seeds], some.replicates, some.seed)
-            for one in seeds[0]
-        }
-    firsts = next(iter(scores.values()))[0]
+def _cluster(cluster: str, runs: Mapping[Kind, Mapping[int, Results]]) -> ClusterResult:
+    scores = {kind: {seed: one.primary_scores() for seed, one in results.items()} for kind, results in runs.items()}
+    some = next(iter(next(iter(runs.values())).values()))
+    seeds = {seed for results in runs.values() for seed in results}
+    drawn = {kind: _drawn(list(by_seed.values()), some) for kind, by_seed in scores.items()}
+    firsts = next(iter(next(iter(scores.values())).values()))
     chances = {one.task: _chance(some, one.task) for one in firsts}
     known = [chance for chance in chances.values() if chance is not None]
+
+    def estimate(tasks: Sequence[Drawn]) -> Estimate:
+        """The unweighted mean of tasks and seeds, with its interval."""
+        points = np.mean([one.points for one in tasks], axis=0)
+        low, high = interval(over_seeds(points, np.mean([one.replicates for one in tasks], axis=0), some.seed))
+        return Estimate(float(points.mean()), low, high, tuple(points.tolist()), len(seeds) - len(points))
+
     gains = {}
     for kind in KINDS[1:]:
-        if kind in scores and "base" in scores:
+        if scores.get(kind, {}).keys() & scores.get("base", {}).keys():
             differences = compare(scores["base"], scores[kind], replicates=some.replicates, seed=some.seed)
             change = next(d for d in differences if d.level == "cluster")
-            gains[kind] = Estimate(change.difference, change.low, change.high)
+            left_out = len(seeds) - len(change.each)
+            gains[kind] = Estimate(change.difference, change.low, change.high, tuple(change.each.values()), left_out)
     return ClusterResult(
         cluster=cluster,
-        scores={kind: _estimate(list(tasks.values())) for kind, tasks in drawn.items()},
+        scores={kind: estimate(list(tasks.values())) for kind, tasks in drawn.items()},
         gains=gains,
-        seeds={
-            kind: tuple(float(np.mean([one.per_template().mean() for one in seed])) for seed in seeds)
-            for kind, seeds in scores.items()
-        },
-        datasets=tuple(_dataset(one, scores, drawn, chances[one.task]) for one in firsts),
+        datasets=tuple(
+            DatasetResult(
+                task=one.task,
+                metric=one.metric.name,
+                examples=len(one.examples),
+                templates=len(one.templates),
+                means={kind: estimate([tasks[one.task]]) for kind, tasks in drawn.items()},
+                sds={kind: _spread(list(by_seed.values()), one.task) for kind, by_seed in scores.items()},
+                chance=chances[one.task],
+            )
+            for one in firsts
+        ),
         chance=float(np.mean(known)) if len(known) == len(firsts) else None,
     )
 
 
-def _dataset(
-    first: Scores,
-    scores: Mapping[Kind, Sequence[Sequence[Scores]]],
-    drawn: Mapping[Kind, Mapping[str, tuple[float, np.ndarray]]],
-    chance: float | None,
-) -> DatasetResult:
-    sds: dict[Kind, float | None] = {}
-    for kind, seeds in scores.items():
-        spreads = [_of(seed, first.task).per_template() for seed in seeds]
-        sds[kind] = float(np.mean([one.std(ddof=1) for one in spreads])) if len(first.templates) > 1 else None
-    means = {kind: _estimate([tasks[first.task]]) for kind, tasks in drawn.items()}
-    return DatasetResult(first.task, first.metric.name, len(first.examples), len(first.templates), means, sds, chance)
+def _spread(runs: Sequence[Sequence[Scores]], task: str) -> float | None:
+    """The standard deviation over templates, mean over runs; None of one template."""
+    scores = [_of(run, task).per_template() for run in runs]
+    return float(np.mean([one.std(ddof=1) for one in scores])) if len(scores[0]) > 1 else None
 
 
 def _chance(results: Results, task: str) -> float | None:
@@ -75,18 +86,16 @@ def _chance(results: Results, task: str) -> float | None:
     return float(100 * np.mean([1 / len(texts) for texts in options]))
 
 
-def _over_seeds(seeds: Sequence[Scores], replicates: int, seed: int) -> tuple[float, np.ndarray]:
-    """Mean over templates and seeds of one task, and of each bootstrap replicate [replicates]."""
-    points = float(np.mean([one.per_template().mean() for one in seeds]))
-    return points, np.mean([drawn.mean(axis=1) for drawn in bootstrap(seeds, replicates, seed)], axis=0)
+def _drawn(runs: Sequence[Sequence[Scores]], some: Results) -> dict[str, Drawn]:
+    """Of every task: the mean over templates in each run, and in each bootstrap replicate over examples."""
+    found = {}
+    for task in (one.task for one in runs[0]):
+        together = [_of(run, task) for run in runs]
+        points = np.array([one.per_template().mean() for one in together])
+        replicates = [drawn.mean(axis=1) for drawn in bootstrap(together, some.replicates, some.seed)]
+        found[task] = Drawn(points, np.stack(replicates))
+    return found
 
 
-def _estimate(tasks: Sequence[tuple[float, np.ndarray]]) -> Estimate:
-    """The unweighted mean of tasks, with its interval."""
-    return Estimate(
-        float(np.mean([points for points, _ in tasks])), *interval(np.mean([drawn for _, drawn in tasks], axis=0))
-    )
-
-
-def _of(seed: Sequence[Scores], task: str) -> Scores:
-    return next(one for one in seed if one.task == task)
+def _of(run: Sequence[Scores], task: str) -> Scores:
+    return next(one for one in run if one.task == task)

@@ -4,6 +4,7 @@ All scores are points of 100; all intervals are 95%.
 """
 
 import dataclasses
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,11 +35,21 @@ def present(*figures: Mapping[Kind, Any]) -> list[Kind]:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval."""
+    """A figure with its interval: a mean over training seeds, with that of each, where it has some.
+
+    `left_out` counts the seeds that have no such figure yet, where others have it: in a sweep that is not finished.
+    """
 
     value: float
     low: float
     high: float
+    each: tuple[float, ...] = ()
+    left_out: int = 0
+
+    @property
+    def sd(self) -> float | None:
+        """The sample standard deviation over seeds; None of fewer than two."""
+        return statistics.stdev(self.each) if len(self.each) > 1 else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +70,7 @@ class DatasetResult:
 
 @dataclasses.dataclass(frozen=True)
 class ClusterResult:
-    """A held-out cluster.  `seeds` has every seed's score; `gains` are over the base, paired by example.
+    """A held-out cluster.  `gains` are over the base, paired by example and training seed.
 
     `chance` is the mean of its datasets', None if one of them has none.
     """
@@ -67,7 +78,6 @@ class ClusterResult:
     cluster: str
     scores: Mapping[Kind, Estimate]
     gains: Mapping[Kind, Estimate]
-    seeds: Mapping[Kind, tuple[float, ...]]
     datasets: tuple[DatasetResult, ...]
     chance: float | None
 

@@ -59,7 +59,7 @@ def _lead(clusters: Sequence[ClusterResult]) -> str:
     """The finding in a sentence or two, from the figures alone."""
     gains = [(c, c.gains["tuned"]) for c in clusters if "tuned" in c.gains]
     if not gains:
-        return '<p class="lead">Zero-shot scores of language models on clusters of tasks.</p>'
+        return '<p class="lead">Scores of language models on clusters of tasks.</p>'
     if len(gains) == 1:
         cluster, gain = gains[0]
         base, tuned = cluster.scores["base"].value, cluster.scores["tuned"].value
@@ -94,9 +94,21 @@ def _results(clusters: Sequence[ClusterResult]) -> str:
         + "</tr>"
         for c in clusters
     )
-    about = "Zero-shot score in points of 100, mean over templates and datasets; 95% intervals over examples."
+    about = f"Score in points of 100, mean over templates and datasets; {_covered(clusters)}"
     table = f'<table><thead><tr><th scope="col">held-out cluster</th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
     return f'<p class="soft">{about}</p>' + _key(kinds) + _scroll("Scores of held-out clusters", table)
+
+
+def _covered(clusters: Sequence[ClusterResult]) -> str:
+    """What the intervals cover, which depends on the number of training seeds."""
+    estimates = [one for c in clusters for one in (*c.scores.values(), *c.gains.values())]
+    seeds = max((len(one.each) for one in estimates), default=0)
+    if seeds < 2:
+        return "95% intervals over examples.  They are of one training seed: what another would change is not in them."
+    told = f"mean of {seeds} training seeds, with their standard deviation (sd); 95% intervals over examples and seeds."
+    if any(one.left_out for one in estimates):
+        told += "  Some seeds are not finished: a difference is of those that both models have."
+    return told
 
 
 def _charts(clusters: Sequence[ClusterResult]) -> str:
@@ -117,8 +129,8 @@ def _datasets(clusters: Sequence[ClusterResult]) -> str:
     heads = "".join(f'<th scope="col">{kind}</th>' for kind in kinds)
     bodies = []
     for c in clusters:
-        each = {kind: c.seeds.get(kind, ()) for kind in kinds}
-        cells = "".join(f"<td>{', '.join(f'{score:.1f}' for score in each[kind]) or '–'}</td>" for kind in kinds)
+        each = {kind: c.scores[kind].each if kind in c.scores else () for kind in kinds}
+        cells = "".join(f"<td>{_each(each[kind]) or '–'}</td>" for kind in kinds)
         many = " <small>(each seed)</small>" if any(len(scores) > 1 for scores in each.values()) else ""
         rows = [f'<tr class="head"><th scope="rowgroup">{escape(name_of(c.cluster))}{many}</th>{cells}</tr>']
         for d in c.datasets:
@@ -238,7 +250,8 @@ def _scroll(name: str, table: str, plain: bool = False) -> str:
 def _estimate(estimate: Estimate | None) -> str:
     if estimate is None:
         return "<td>–</td>"
-    return f"<td>{estimate.value:.1f}<small>{estimate.low:.1f}–{estimate.high:.1f}</small></td>"
+    bounds = f"<small>{estimate.low:.1f}–{estimate.high:.1f}</small>"
+    return f"<td>{estimate.value:.1f}{bounds}{_spread(estimate)}</td>"
 
 
 def _chance(chance: float | None) -> str:
@@ -249,7 +262,21 @@ def _gain(gain: Estimate | None) -> str:
     if gain is None:
         return "<td>–</td>"
     style = "up" if gain.low > 0 else "down" if gain.high < 0 else "soft"
-    return f'<td><span class="{style}">{gain.value:+.1f}</span><small>{gain.low:+.1f} to {gain.high:+.1f}</small></td>'
+    bounds = f"<small>{gain.low:+.1f} to {gain.high:+.1f}</small>"
+    each = f'<small class="seeds">{_each(gain.each, "+")}</small>' if len(gain.each) > 1 else ""
+    return f'<td><span class="{style}">{gain.value:+.1f}</span>{bounds}{each}{_spread(gain)}</td>'
+
+
+def _each(seeds: Sequence[float], sign: str = "") -> str:
+    return ", ".join(f"{score:{sign}.1f}" for score in seeds)
+
+
+def _spread(estimate: Estimate) -> str:
+    """The standard deviation over seeds, and how many seeds have no such figure."""
+    told = [] if estimate.sd is None else [f"sd {estimate.sd:.1f}"]
+    if estimate.left_out:
+        told.append(f"{estimate.left_out} of {len(estimate.each) + estimate.left_out} seeds left out")
+    return "".join(f"<small>{line}</small>" for line in told)
 
 
 def _signed(gain: Estimate) -> str:

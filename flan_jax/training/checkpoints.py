@@ -28,9 +28,12 @@ from ..models.decoder import abstract_params, logical_axes
 from . import partitioning
 from .integrity import checkpoint_steps as checkpoint_steps
 from .integrity import damage_of, write_manifest
+from .resumption import differences
 from .train_step import TrainState
 
 logger = logging.getLogger(__name__)
+
+_ELSEWHERE = "another --gin.MODEL_DIR (in a sweep --gin.SWEEP_DIR)"
 
 
 class CheckpointError(FlanJaxError, RuntimeError):
@@ -38,7 +41,7 @@ class CheckpointError(FlanJaxError, RuntimeError):
 
 
 class CheckpointMismatch(CheckpointError):
-    """A whole checkpoint that does not belong to this run: other shapes, vocabulary or plan."""
+    """A whole checkpoint that does not belong to this run: other shapes or settings."""
 
 
 class Restored(NamedTuple):
@@ -130,18 +133,18 @@ class Checkpoints:
         self.wait()
         self._checkpointer.close()
 
-    def restore_latest(self, abstract: TrainState, expected: Mapping[str, Any] | None = None) -> Restored | None:
+    def restore_latest(self, abstract: TrainState, settings: Mapping[str, Any] | None = None) -> Restored | None:
         """The newest whole checkpoint, placed as the shardings of `abstract` say, or None if there is none.
 
         A damaged one is set aside (renamed `<step>.damaged`) with a warning, and the one before it used.
-        `expected` names what its metadata must say, e.g. plan_hash and vocabulary_digest.
-        Raises `CheckpointMismatch` if that or a shape differs, `CheckpointError` if every checkpoint is damaged.
+        `settings` are those its metadata must have (`resumption.decisive_settings`).
+        Raises `CheckpointMismatch` if one or a shape differs, `CheckpointError` if every checkpoint is damaged.
         """
         step = self._newest_whole()
         if step is None:
             return None
         metadata = read_metadata(self._path(step))
-        self._check(step, metadata, abstract, expected or {})
+        self._check(step, metadata, abstract, settings)
         statistics = named_leaves(abstract.opt_state)
         items = _read(self._path(step), params=abstract.params, optimizer=statistics)
         opt_state = jax.tree.unflatten(
@@ -149,16 +152,18 @@ class Checkpoints:
         )
         return Restored(TrainState(_scalar(step, abstract.step), items["params"], opt_state), metadata)
 
-    def _check(self, step: int, metadata: Mapping[str, Any], abstract: TrainState, expected: Mapping[str, Any]) -> None:
+    def _check(
+        self, step: int, metadata: Mapping[str, Any], abstract: TrainState, settings: Mapping[str, Any] | None
+    ) -> None:
         where = self._path(step)
-        for name, value in expected.items():
-            if metadata.get(name) != value:
-                raise CheckpointMismatch(
-                    f"{where} was made with {name} {metadata.get(name)}, but this run has {value}.\n"
-                    f"  continue that run:   the same data, vocabulary, steps and seed as in its metadata\n"
-                    f"  or start another:    --gin.MODEL_DIR=\"'...'\", and to begin from its parameters "
-                    f"--gin.INITIAL_CHECKPOINT=\"'{self.directory}'\""
-                )
+        if settings is not None and (differing := differences(metadata.get("settings", {}), settings)):
+            told = "\n".join(f"    {line}" for line in differing)
+            raise CheckpointMismatch(
+                f"{where} was made with other settings:\n{told}\n"
+                f"  continue that run:   with the settings it has there\n"
+                f"  or start another:    {_ELSEWHERE}, and to begin from its parameters "
+                f"--gin.INITIAL_CHECKPOINT=\"'{self.directory}'\""
+            )
         check_arrays(where, metadata, array_shapes(abstract.params, abstract.opt_state))
 
     def _newest_whole(self) -> int | None:
@@ -184,7 +189,7 @@ class Checkpoints:
         if choice == -2:
             raise CheckpointError(
                 f"every checkpoint in {self.steps_directory} is damaged (they are now named <step>.damaged); "
-                f"run again to start from step 0, or set another --gin.MODEL_DIR"
+                f"run again to start from step 0, or set {_ELSEWHERE}"
             )
         return None if choice < 0 else choice
 
@@ -200,7 +205,7 @@ class Checkpoints:
         )
         return CheckpointError(
             f"checkpoint {failed} could not be written to {self.steps_directory}: {_first_line(error)}\n"
-            f"  {left}; free space there, keep fewer (--gin.train.keep) or set another --gin.MODEL_DIR"
+            f"  {left}; free space there, keep fewer (--gin.train.keep) or set {_ELSEWHERE}"
         )
 
     def _remove_unfinished(self) -> None:
@@ -215,33 +220,51 @@ class Checkpoints:
         return self.steps_directory / str(step)
 
 
+def run_and_step(checkpoint: epath.PathLike) -> tuple[epath.Path, int | None]:
+    """The run that a path belongs to, and the step it names; the path is the run's or a `checkpoints/<step>` in it."""
+    path = epath.Path(checkpoint)
+    if path.name.isdigit() and path.parent.name == "checkpoints":
+        return path.parent.parent, int(path.name)
+    return path, None
+
+
+def exact_checkpoint(checkpoint: epath.PathLike, step: int | None = None) -> epath.Path:
+    """`<run>/checkpoints/<step>`: the newest of the run unless `checkpoint` or `step` names one.  It may be damaged.
+
+    Raises `CheckpointError` if it is not there, or the two name different ones.
+    """
+    run, named = run_and_step(checkpoint)
+    if None not in (named, step) and named != step:
+        raise CheckpointError(f"{checkpoint} is the checkpoint of step {named}, but step {step} is asked for; name one")
+    step, found = named if step is None else step, checkpoint_steps(run)
+    if not found or (step is not None and step not in found):
+        asked = "no checkpoint" if step is None else f"no checkpoint of step {step}"
+        raise CheckpointError(
+            f"{run} has {asked} (there: {', '.join(map(str, found)) or 'none'}); train one, or name another"
+        )
+    return run / "checkpoints" / str(found[-1] if step is None else step)
+
+
 def load_params(
     directory: epath.PathLike, step: int | None = None, mesh: Mesh | None = None
 ) -> tuple[DecoderConfig, Any, dict[str, Any]]:
-    """(model configuration, parameters, metadata) of a run's checkpoint, the newest whole one unless `step` names
-    another.
+    """(model configuration, parameters, metadata) of a run's checkpoint, the newest whole one unless another is named.
 
     `directory` is the run's, or one of its `checkpoints/<step>`.  On `mesh`, or on the first device.
     Raises `CheckpointError` if there is none, or the one asked for is damaged.
     """
     directory = epath.Path(directory).resolve()  # Orbax wants absolute paths
-    if directory.name.isdigit() and directory.parent.name == "checkpoints":
-        directory, step = directory.parent.parent, int(directory.name)
-    found = checkpoint_steps(directory)
-    if not found or (step is not None and step not in found):
-        asked = "no checkpoint" if step is None else f"no checkpoint of step {step}"
-        raise CheckpointError(
-            f"{directory} has {asked} (there: {', '.join(map(str, found)) or 'none'}); train one, or name another"
-        )
-    for candidate in reversed(found) if step is None else [step]:
-        path = directory / "checkpoints" / str(candidate)
-        if (damage := damage_of(path)) is None:
-            break
-        if candidate == found[0] or step is not None:
+    path = exact_checkpoint(directory, step)
+    while (damage := damage_of(path)) is not None:
+        found = checkpoint_steps(run_and_step(path)[0])
+        older = [one for one in found if one < int(path.name)]
+        if step is not None or path == directory or not older:
             raise CheckpointError(
-                f"checkpoint {path} is damaged ({damage}); use another of steps {found} or train again"
+                f"checkpoint {path} is damaged ({damage}); delete it, and its training, started again, makes it anew\n"
+                f"  or name another one (there: {', '.join(map(str, found))})"
             )
         logger.warning("checkpoint %s is damaged (%s); using the one before", path, damage)
+        path = path.parent / str(older[-1])
     metadata = read_metadata(path)
     known = {field.name for field in dataclasses.fields(DecoderConfig)}
     if unknown := sorted(set(metadata["model"]) - known):
@@ -257,8 +280,16 @@ def read_metadata(path: epath.Path) -> dict[str, Any]:
     return _reader().restore(path, args=_Items(metadata=ocp.args.JsonRestore()))["metadata"]
 
 
-def check_arrays(where: epath.PathLike, metadata: Mapping[str, Any], wanted: Mapping[str, list[int]]) -> None:
-    """Raises `CheckpointMismatch` naming the first array that differs, both shapes and the settings that do."""
+def check_arrays(
+    where: epath.PathLike,
+    metadata: Mapping[str, Any],
+    wanted: Mapping[str, list[int]],
+    instead: str = _ELSEWHERE,
+) -> None:
+    """Raises `CheckpointMismatch` naming the first array that differs, both shapes and the settings that do.
+
+    `instead` is the setting that names another checkpoint.
+    """
     have = metadata["arrays"]
     for name in [*wanted, *have]:
         if have.get(name) == wanted.get(name):
@@ -267,7 +298,7 @@ def check_arrays(where: epath.PathLike, metadata: Mapping[str, Any], wanted: Map
         setting = "DecoderConfig" if name.startswith("params/") else "OptimizerConfig"
         raise CheckpointMismatch(
             f"{where}: {name} is {shapes[0]} in the checkpoint and {shapes[1]} in this run, whose {setting} differs.\n"
-            f"  The checkpoint's model is {metadata.get('model')};\n  use its settings, or another --gin.MODEL_DIR"
+            f"  The checkpoint's model is {metadata.get('model')};\n  use its settings, or {instead}"
         )
 
 

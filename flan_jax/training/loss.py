@@ -1,5 +1,6 @@
 """Cross-entropy of packed rows, as two sums that can be added over microbatches, devices and hosts before dividing."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,15 +10,18 @@ from jaxtyping import Array, Float, Int
 from ..models.config import DecoderConfig
 from ..models.decoder import logits
 
-# Logits of a whole microbatch are held at once up to this many; beyond it they are made a chunk of positions at a time.
-WHOLE_LOGITS = 2**27
+# Logits a device holds at once; a microbatch that has more makes them a chunk of positions at a time.  On CPU few are
+# better than all (17M parameters, 8 × 512 × 8,000: 5.21 s of processor time a step against 5.30, peak memory 2.05 GiB
+# against 2.23); accelerators want large products.
+LOGITS_ON_CPU = 2**22
+LOGITS_ON_ACCELERATOR = 2**27
 
 
 def negative_log_likelihood(logits: Float[Array, "*B V"], targets: Int[Array, "*B"]) -> Float[Array, "*B"]:
     """-log softmax(logits)[targets] in nats.
 
-    Gathering first makes no array of log-probabilities.  (A gradient written out as softmax minus one-hot, in one pass,
-    was tried on CPU at 4 × 512 × 8,000: 660 ms of processor time for head and loss, against 630 for this one.)
+    Gathering first makes no array of log-probabilities.  (Its gradient written out as softmax minus one-hot was tried
+    on CPU at 4 × 512 × 8,000: 660 ms of processor time for head and loss, against 630 for the automatic one.)
     """
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
     return jax.nn.logsumexp(logits, axis=-1) - chosen
@@ -43,40 +47,67 @@ def token_cross_entropy(
     """Summed negative log-likelihood in nats, and the summed weights to divide it by.
 
     `weights[r, t]` counts the prediction of `tokens[r, t]` from position t - 1 (0 where a document starts, in padding,
-    and on inputs when only targets are learned).  `chunk` positions have their logits in memory at a time, and again in
-    the backward pass; 0 chooses: all, if the logits number at most 2**27, else as many positions as stay within that.
-    The sums travel apart because the mean of means is wrong when documents differ in length.
+    and on inputs when only targets are learned).  `chunk` positions of each row have their logits in memory at a time
+    (0: all).  The sums travel apart because the mean of means is wrong when documents differ in length.
     """
     targets, counted = next_tokens(tokens, weights)
-    rows, length, _ = hidden.shape
-    chunk = chunk or chunk_length(rows, length, config.vocab_size)
-
-    def sum_of(hidden: Array, targets: Array, counted: Array) -> Array:
-        return jnp.sum(negative_log_likelihood(logits(config, params, hidden), targets) * counted)
-
-    if chunk >= length:
-        return sum_of(hidden, targets, counted), jnp.sum(counted)
-
-    padding = -length % chunk
-
-    def chunks(array: Array) -> Array:  # [B, T, ...] -> [T / chunk, B, chunk, ...]
-        array = jnp.pad(array, ((0, 0), (0, padding)) + ((0, 0),) * (array.ndim - 2))
-        return jnp.moveaxis(array.reshape(rows, -1, chunk, *array.shape[2:]), 1, 0)
-
-    recomputed = jax.checkpoint(sum_of)  # keeps hidden states, not logits, for the backward pass
-    total, _ = jax.lax.scan(
-        lambda carry, piece: (carry + recomputed(*piece), None),
-        jnp.zeros(()),
-        jax.tree.map(chunks, (hidden, targets, counted)),
-    )
+    head = {"embedding": params["embedding"]} if config.tied_embeddings else {"head": params["head"]}
+    pieces = -(-tokens.shape[1] // chunk) if chunk else 1
+    total: Any = _summed(config, pieces, head, hidden, targets, counted)
     return total, jnp.sum(counted)
 
 
-def chunk_length(rows: int, length: int, vocabulary_size: int) -> int:
-    """Positions whose logits are made at once: all, or the largest power of two that keeps to `WHOLE_LOGITS`."""
-    if rows * length * vocabulary_size <= WHOLE_LOGITS:
-        return length
-    chunk = 1
-    while 2 * chunk * rows * vocabulary_size <= WHOLE_LOGITS and 2 * chunk < length:
-        chunk *= 2
-    return chunk
+def chunk_length(rows: int, length: int, vocabulary_size: int, platform: str, devices: int = 1) -> int:
+    """Positions whose logits, for `rows` rows over all devices, number no more than they should; at least one."""
+    at_once = LOGITS_ON_CPU if platform == "cpu" else LOGITS_ON_ACCELERATOR
+    return max(1, min(length, at_once * devices // (rows * vocabulary_size)))
+
+
+def _sum_of(
+    config: DecoderConfig, head: Any, hidden: Float[Array, "B C D"], targets: Int[Array, "B C"],
+    counted: Float[Array, "B C"],
+) -> Float[Array, ""]:  # fmt: skip
+    return jnp.sum(negative_log_likelihood(logits(config, head, hidden), targets) * counted)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _summed(config: DecoderConfig, pieces: int, head: Any, hidden: Array, targets: Array, counted: Array) -> Array:
+    """The sum over all positions, a piece at a time."""
+    each = partial(_sum_of, config, head)
+    add = lambda total, piece: (total + each(*piece), None)  # noqa: E731
+    return jax.lax.scan(add, jnp.zeros(()), jax.tree.map(partial(_cut, pieces), (hidden, targets, counted)))[0]
+
+
+def _forward(
+    config: DecoderConfig, pieces: int, head: Any, hidden: Array, targets: Array, counted: Array
+) -> tuple[Array, tuple[Any, Array]]:
+    """The sum and its gradients in one pass: a piece's logits are made once, used for both and let go."""
+    both = jax.value_and_grad(partial(_sum_of, config), (0, 1))
+
+    def add(sums: Any, piece: Any) -> tuple[Any, Array]:
+        value, (head_gradient, hidden_gradient) = both(head, *piece)
+        return jax.tree.map(jnp.add, sums, (value, head_gradient)), hidden_gradient
+
+    zeros = (jnp.zeros(()), jax.tree.map(lambda p: jnp.zeros(p.shape, jnp.float32), head))
+    cut = jax.tree.map(partial(_cut, pieces), (hidden, targets, counted))
+    (total, head_gradient), hidden_gradients = jax.lax.scan(add, zeros, cut)
+    hidden_gradient = jnp.moveaxis(hidden_gradients, 0, 2).reshape(hidden.shape[0], -1, hidden.shape[2])
+    head_gradient = jax.tree.map(lambda gradient, p: gradient.astype(p.dtype), head_gradient, head)
+    return total, (head_gradient, hidden_gradient[:, : hidden.shape[1]])
+
+
+def _backward(config: DecoderConfig, pieces: int, gradients: tuple[Any, Array], by: Array) -> tuple:
+    return *jax.tree.map(lambda gradient: (by * gradient).astype(gradient.dtype), gradients), None, None
+
+
+_summed.defvjp(_forward, _backward)
+
+
+def _cut(pieces: int, array: Array) -> Array:
+    """[B, T, ...] -> [pieces, B, T / pieces, ...], padded with zeros, which count nothing.
+
+    Position p goes to piece p mod `pieces`: where positions are cut over devices, each has a part of every piece.
+    """
+    padding = -array.shape[1] % pieces
+    array = jnp.pad(array, ((0, 0), (0, padding)) + ((0, 0),) * (array.ndim - 2))
+    return jnp.moveaxis(array.reshape(array.shape[0], -1, pieces, *array.shape[2:]), 2, 0)

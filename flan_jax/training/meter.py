@@ -127,8 +127,9 @@ class Meter:
             f"documents {named}; "
             f"{'no checkpoint was made yet' if saved is None else f'checkpoint {saved} is the last good one'}\n"
             f"  leave such updates out:   --gin.train.on_non_finite=\"'skip'\"   (they are counted)\n"
-            f"  or go slower:   --gin.OptimizerConfig.learning_rate (now {values['learning_rate']:.3g}), "
-            f"warmup_steps or clip_norm"
+            f"  or go slower:   another --gin.LEARNING_RATE (now {values['learning_rate']:.3g}), --gin.WARMUP_STEPS or "
+            f"--gin.OptimizerConfig.clip_norm, in another --gin.MODEL_DIR\n"
+            f"                  (in a sweep --gin.TUNE_LEARNING_RATE or that of the run, in another --gin.SWEEP_DIR)"
         )
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Int
 
 from ..errors import FlanJaxError
 
@@ -39,6 +40,11 @@ class OptimizerConfig:
     b2: float = 0.95
     epsilon: float = 1e-8
     scale_by_parameter: bool = False
+
+    @property
+    def goes_by_steps(self) -> bool:
+        """Whether the learning rate depends on how long the run is to be."""
+        return self.schedule in ("linear", "cosine")
 
 
 def make_schedule(config: OptimizerConfig, steps: int) -> Schedule:
@@ -92,3 +98,10 @@ def make_optimizer(config: OptimizerConfig, steps: int, logical_axes: Any) -> op
         case _:
             raise OptimizerError(f"OptimizerConfig.name={config.name!r}; it is adamw or adafactor")
     return optax.chain(*parts)
+
+
+def updates_made(opt_state: Any) -> Int[Array, ""]:
+    """How many updates the schedule has counted: one that was left out as not finite is none."""
+    found = jax.tree.leaves(opt_state, is_leaf=lambda part: isinstance(part, optax.ScaleByScheduleState))
+    (schedule,) = (part for part in found if isinstance(part, optax.ScaleByScheduleState))
+    return jnp.asarray(schedule.count)

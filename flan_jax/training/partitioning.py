@@ -5,6 +5,8 @@ The mesh has the axes `data` (copies of the model, rows apart), `fsdp` (rows apa
 """
 
 import dataclasses
+import functools
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +16,8 @@ import numpy as np
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 from ..errors import FlanJaxError
+
+logger = logging.getLogger(__name__)
 
 AXES = ("data", "fsdp", "tensor", "sequence")
 
@@ -76,7 +80,8 @@ def shardings(mesh: Mesh | AbstractMesh, abstract: Any, logical_axes: Any) -> An
     """A pytree of `NamedSharding` for the parameters.
 
     `abstract`: shapes; `logical_axes`: the same tree with a tuple of logical names (or None) in place of each array.
-    Raises `MeshMismatch` naming the parameter, its axis and the setting where a dimension cannot be cut evenly.
+    Raises `MeshMismatch` naming the parameter, its axis and the setting where a dimension cannot be cut evenly; but key
+    and value heads, of which grouped-query attention has few, then stay whole on every device, and the log says so.
     """
 
     def one(path: Any, array: jax.ShapeDtypeStruct, names: tuple[str | None, ...]) -> NamedSharding:
@@ -87,8 +92,13 @@ def shardings(mesh: Mesh | AbstractMesh, abstract: Any, logical_axes: Any) -> An
         if unknown:
             raise MeshMismatch(f"parameter {where}: no rule for logical axis {unknown[0]!r} in LOGICAL_RULES")
         spec = [None if name is None else LOGICAL_RULES[name] for name in names]
-        for size, name, axis in zip(array.shape, names, spec, strict=True):
-            if axis is not None and size % mesh.shape[axis]:
+        for at, (size, name, axis) in enumerate(zip(array.shape, names, spec, strict=True)):
+            if axis is None or size % mesh.shape[axis] == 0:
+                continue
+            if name == "kv_heads":
+                _tell_of_whole_heads(size, mesh.shape[axis])
+                spec[at] = None
+            else:
                 raise MeshMismatch(
                     f"parameter {where}: axis {name!r} of size {size} cannot be cut over "
                     f"{axis}={mesh.shape[axis]} devices;\n"
@@ -97,6 +107,14 @@ def shardings(mesh: Mesh | AbstractMesh, abstract: Any, logical_axes: Any) -> An
         return NamedSharding(mesh, PartitionSpec(*spec))
 
     return jax.tree_util.tree_map_with_path(one, abstract, logical_axes)
+
+
+@functools.cache  # told once, however often the shardings are asked for
+def _tell_of_whole_heads(heads: int, devices: int) -> None:
+    logger.warning(
+        "DecoderConfig.num_kv_heads=%d cannot be cut over tensor=%d devices: each holds all key and value heads",
+        heads, devices,
+    )  # fmt: skip
 
 
 def placed(abstract: Any, shardings: Any) -> Any:

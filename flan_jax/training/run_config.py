@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from ..data.exemplars import FewShot, shot_choices
 from ..data.mixing import Rates
 from ..errors import FlanJaxError
 from ..models.config import DecoderConfig
@@ -22,8 +23,12 @@ class TrainConfig:
 
     model: may be left out where `initial_checkpoint` gives it.  vocabulary: as for `prepare`.
     accept_stale: train on a store made with other templates, and say so in the checkpoints.
+    unavailable: "skip" trains without tasks that `prepare` was told to leave out of the store, and says so in the plan
+      and the checkpoints; "error" refuses.
     initial_checkpoint: a run's directory (its newest checkpoint) or one of its checkpoints/<step>: its parameters begin
       the run, its optimiser state and step do not.
+    shots: exemplars before every document, or several numbers of which each document has one, as (0, 5); few_shot says
+      which and how.
     loss_on: "targets" tunes on instructions, "all" pretrains.  on_non_finite: "stop" ends the run with `NonFiniteLoss`,
       "skip" leaves that update out, counts it (`skipped`) and goes on.
     checkpoint_every, log_every, validation_every, hook_every count steps; a checkpoint is also made at the end and on
@@ -49,6 +54,8 @@ class TrainConfig:
     targets_length: int = 256
     rates: Rates = dataclasses.field(default_factory=Rates)
     loss_on: Literal["targets", "all"] = "targets"
+    shots: int | tuple[int, ...] = 0
+    few_shot: FewShot = dataclasses.field(default_factory=FewShot)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
     microbatches: int = 1
@@ -63,6 +70,7 @@ class TrainConfig:
     hook_every: int = 0
     tensorboard: bool = True
     accept_stale: bool = False
+    unavailable: Literal["error", "skip"] = "error"
     wandb_project: str | None = None
     compilation_cache: str | None = None
     coordinator: str | None = None
@@ -70,6 +78,7 @@ class TrainConfig:
     process_id: int | None = None
 
     def __post_init__(self) -> None:
+        shot_choices(self.shots)
         if self.tokens_per_batch < self.row_length:
             raise TrainError(
                 f"tokens_per_batch={self.tokens_per_batch} is less than one row of row_length={self.row_length} tokens"
@@ -80,7 +89,11 @@ class TrainConfig:
         if self.on_non_finite not in ("stop", "skip"):
             raise TrainError(f"train.on_non_finite={self.on_non_finite!r} is not 'stop' or 'skip'")
         if self.model is None and self.initial_checkpoint is None:
-            raise TrainError("a run needs a model (--gin_file=models/...) or an initial_checkpoint to take it from")
+            raise TrainError(
+                "a run needs a model;\n"
+                "  that of a checkpoint:   --gin.INITIAL_CHECKPOINT=\"'...'\"\n"
+                "  or one of its own:      --gin_file=models/... --gin.train.model=@DecoderConfig()"
+            )
 
     @property
     def rows_per_batch(self) -> int:

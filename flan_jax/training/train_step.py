@@ -7,15 +7,15 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
 from ..errors import FlanJaxError
 from ..models.config import DecoderConfig
 from ..models.decoder import abstract_params, apply, init_params, logical_axes
 from . import partitioning
-from .loss import token_cross_entropy
-from .optimizers import OptimizerConfig, Schedule, make_optimizer, make_schedule
+from .loss import chunk_length, token_cross_entropy
+from .optimizers import OptimizerConfig, Schedule, make_optimizer, make_schedule, updates_made
 
 NanPolicy = Literal["stop", "skip"]
 Batch = Mapping[str, Array]
@@ -99,10 +99,28 @@ class Trainer:
         return jax.jit(self.loss_sums, in_shardings=(placed, rows), out_shardings=partitioning.replicated(self.mesh))
 
     def loss_sums(self, params: Any, batch: Batch) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        params = self._with_whole_tables(params)
         hidden = apply(self.model, params, batch["tokens"], batch["positions"], batch["segment_ids"])
-        spec = jax.sharding.NamedSharding(self.mesh, PartitionSpec(("data", "fsdp"), "sequence", None))
+        spec = NamedSharding(self.mesh, PartitionSpec(("data", "fsdp"), "sequence", None))
         hidden = jax.lax.with_sharding_constraint(hidden, spec)
-        return token_cross_entropy(self.model, params, hidden, batch["tokens"], batch["loss_weights"], self.loss_chunk)
+        platform = self.mesh.devices.flat[0].platform
+        rows, length = batch["tokens"].shape
+        chunk = self.loss_chunk or chunk_length(rows, length, self.model.vocab_size, platform, self.mesh.size)
+        return token_cross_entropy(self.model, params, hidden, batch["tokens"], batch["loss_weights"], chunk)
+
+    def _with_whole_tables(self, params: Any) -> Any:
+        """Params with the width of what tokens look up gathered over fsdp, as that of other weights is when used.
+
+        XLA would cut what was looked up as the table is, by width, and knows no way from there to activations cut by
+        rows but to make them whole on every device ("involuntary full rematerialization").
+        """
+        cuts = {"embedding": PartitionSpec(partitioning.LOGICAL_RULES["vocab"], None), "positions": PartitionSpec()}
+        tables = {
+            name: jax.lax.with_sharding_constraint(params[name], NamedSharding(self.mesh, cut))
+            for name, cut in cuts.items()
+            if name in params
+        }
+        return {**params, **tables}
 
     def _step(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         target_tokens = jnp.sum(batch["loss_weights"][:, 1:])
@@ -117,7 +135,7 @@ class Trainer:
         metrics = {
             "loss": loss,
             "grad_norm": grad_norm,
-            "learning_rate": jnp.asarray(self.schedule(state.step), jnp.float32),
+            "learning_rate": jnp.asarray(self.schedule(updates_made(state.opt_state)), jnp.float32),
             "target_tokens": target_tokens,
             "tokens": jnp.sum(batch["segment_ids"] > 0, dtype=jnp.float32),
             "finite": finite.astype(jnp.float32),
@@ -133,7 +151,7 @@ class Trainer:
         if self.microbatches == 1:
             return jax.value_and_grad(loss)(params, batch)
 
-        rows = jax.sharding.NamedSharding(self.mesh, PartitionSpec(None, ("data", "fsdp"), "sequence"))
+        rows = NamedSharding(self.mesh, PartitionSpec(None, ("data", "fsdp"), "sequence"))
 
         def split(array: Array) -> Array:  # row r goes to microbatch r mod n: every device keeps the rows it has
             parts = array.reshape(-1, self.microbatches, array.shape[1])

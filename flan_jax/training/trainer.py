@@ -1,12 +1,15 @@
 """The training program: pretraining (loss on all tokens) and instruction tuning (loss on targets) are the same.
 
 Runs resume by themselves: the newest whole checkpoint in `model_dir` gives the state, the state gives the step, and the
-step gives the batch.  A run that was killed at any moment and started again ends in the parameters it would have had.
+step gives the batch.  A run that was killed at any moment and started again ends in the parameters it would have had,
+and so does one that is given more steps, where the learning rate does not go by them.  With settings that would make it
+another run it is refused.
 """
 
 import dataclasses
 import json
 import pathlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,9 +23,19 @@ from ..data.vocabulary import Vocabulary
 from ..models.config import DecoderConfig
 from ..models.decoder import abstract_params
 from . import partitioning
-from .checkpoints import CheckpointMismatch, Checkpoints, array_shapes, check_arrays, checkpoint_steps, load_params
+from .checkpoints import (
+    CheckpointMismatch,
+    Checkpoints,
+    array_shapes,
+    check_arrays,
+    checkpoint_steps,
+    exact_checkpoint,
+    load_params,
+    run_and_step,
+)
 from .meter import Meter
 from .metrics_log import MetricsLog, read_metrics
+from .resumption import decisive_settings
 from .run_config import TrainConfig as TrainConfig
 from .run_config import TrainError as TrainError
 from .termination import EXIT_STATUS, Termination
@@ -54,8 +67,7 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
     )
     checkpoints = Checkpoints(config.model_dir, config.keep, config.keep_every)
     metadata = run_metadata(config, plan, store, model, operative_config)
-    same = {name: metadata[name] for name in ("plan_hash", "vocabulary_digest")}
-    restored = checkpoints.restore_latest(trainer.abstract_state(), expected=same)
+    restored = checkpoints.restore_latest(trainer.abstract_state(), metadata["settings"])
     state = restored.state if restored else trainer.initial_state(config.seed, params)
     skipped = restored.metadata["skipped"] if restored else 0
     del params, restored
@@ -131,7 +143,11 @@ def make_plan(
 ) -> Plan:
     """The plan of the run, or of its validation.  Raises what the registry, the store and the planner do."""
     registry = load_registry(config.tasks)
-    names = registry.get_mixture(config.mixture).train
+    mixture = registry.get_mixture(config.mixture).train
+    left_out = store.without(mixture, (split,)) if config.unavailable == "skip" else ()
+    names = [name for name in mixture if name not in left_out]
+    if left_out and jax.process_index() == 0:
+        print(f"{config.mixture}: without {', '.join(left_out)}, left out of {store.root}", file=sys.stderr, flush=True)
     for name in names:
         store.check(registry.get_task(name), split, vocabulary.digest)
     plan_config = PlanConfig(
@@ -145,6 +161,9 @@ def make_plan(
         rates=config.rates,
         loss_on=config.loss_on,
         split=split,
+        shots=config.shots,
+        few_shot=config.few_shot,
+        left_out=left_out,
     )
     return build_plan(store, vocabulary, plan_config)
 
@@ -159,28 +178,31 @@ def initial_model(config: TrainConfig, vocabulary: Vocabulary, mesh: jax.shardin
     if checkpoint_steps(config.model_dir):  # the initial checkpoint has served, and may be gone
         model = model or DecoderConfig(**json.loads((pathlib.Path(config.model_dir) / "model.json").read_text()))
     elif config.initial_checkpoint is not None:
-        base, params, metadata = load_params(config.initial_checkpoint, mesh=mesh)
+        # One that is named is read or refused: in place of a damaged one, an older would be another model.
+        checkpoint = exact_checkpoint(config.initial_checkpoint)
+        base, params, metadata = load_params(checkpoint, mesh=mesh)
         if metadata["vocabulary_digest"] != vocabulary.digest:
-            run = pathlib.Path(config.initial_checkpoint)
-            run = run.parent.parent if run.parent.name == "checkpoints" else run
             raise CheckpointMismatch(
-                f"{config.initial_checkpoint} reads vocabulary {metadata['vocabulary_digest'][:12]}, "
+                f"{checkpoint} reads vocabulary {metadata['vocabulary_digest'][:12]}, "
                 f"but {config.vocabulary} is {vocabulary.digest[:12]};\n"
-                f"  use its own:   --gin.VOCABULARY=\"'{run}/vocabulary'\""
+                f"  use its own:   --gin.VOCABULARY=\"'{run_and_step(checkpoint)[0]}/vocabulary'\""
             )
         model = model or base
         have = {"arrays": array_shapes(params), "model": metadata["model"]}
-        check_arrays(config.initial_checkpoint, have, array_shapes(abstract_params(model)))
+        check_arrays(checkpoint, have, array_shapes(abstract_params(model)), "another --gin.INITIAL_CHECKPOINT")
     assert model is not None  # TrainConfig sees to it
     if model.position == "learned" and config.row_length > model.max_length:
         raise TrainError(
             f"train.row_length={config.row_length} is more than the {model.max_length} learned positions of the model; "
-            f"set DecoderConfig.max_length or train.row_length"
+            f"set --gin.ROW_LENGTH={model.max_length}"
+            + (f", or --gin.DecoderConfig.max_length={config.row_length}" if config.model else "")
         )
     if model.vocab_size < vocabulary.size:
+        own = f"VOCABULARY=\"'{config.model_dir}/vocabulary'\""  # a model that is not set is that of the checkpoint
+        remedy = f"DecoderConfig.vocab_size={vocabulary.size}" if config.model else own
         raise TrainError(
             f"DecoderConfig.vocab_size={model.vocab_size} is less than the {vocabulary.size} ids of "
-            f"{config.vocabulary};   --gin.DecoderConfig.vocab_size={vocabulary.size}"
+            f"{config.vocabulary};   --gin.{remedy}"
         )
     return model, params
 
@@ -195,8 +217,10 @@ def run_metadata(
         "plan_hash": plan.hash,
         "vocabulary_digest": plan.vocabulary_digest,
         "stale": sorted(store.stale),
+        "left_out": list(plan.config.left_out),
         "initial_checkpoint": config.initial_checkpoint,
         "model": dataclasses.asdict(model),
+        "settings": decisive_settings(config, model, plan),
         "operative_config": operative_config,
     }
 

@@ -116,7 +116,7 @@ def test_paired_differences_are_narrower_and_found():
     base = clustered(draw, 150)
     tuned = base | (draw.random(base.shape) < 0.1)
     other = scores_of(base[:, ::-1], task="u")
-    rows = compare([[scores_of(base), other]], [[scores_of(tuned), other]])
+    rows = compare({0: [scores_of(base), other]}, {0: [scores_of(tuned), other]})
     by_name = {row.name: row for row in rows}
     found = by_name["t"]
     assert found.difference == pytest.approx(100 * (tuned.mean() - base.mean()))
@@ -133,18 +133,50 @@ def test_paired_differences_are_narrower_and_found():
 def test_several_runs_are_averaged():
     draw = np.random.default_rng(4)
     runs = [[scores_of(draw.random((2, 50)) < level)] for level in (0.3, 0.5, 0.6, 0.8)]
-    (row, _) = compare(runs[:2], runs[2:])
+    (row, _) = compare(dict(enumerate(runs[:2])), dict(enumerate(runs[2:])))
     means = [100 * run[0].statistics[..., 0].mean() for run in runs]
     assert row.base == pytest.approx(np.mean(means[:2]))
     assert row.difference == pytest.approx(np.mean(means[2:]) - np.mean(means[:2]))
 
 
+def test_intervals_over_three_seeds_cover_the_truth_of_all_seeds():
+    """Each seed gains 5 points give or take 4; resampling examples alone takes three seeds for all there are."""
+    covered, naive = [], []
+    for trial in range(200):
+        draw = np.random.default_rng(trial)
+        difficulty = draw.beta(2, 2, 150)
+        base, tuned = {}, {}
+        for seed in range(3):
+            shift = draw.normal(0.05, 0.04)
+            base[seed] = [scores_of(draw.random((2, 150)) < difficulty)]
+            tuned[seed] = [scores_of(draw.random((2, 150)) < np.clip(difficulty + shift, 0, 1))]
+        row, cluster = compare(base, tuned, replicates=300, seed=trial)
+        assert (cluster.low, cluster.high) == (row.low, row.high)
+        covered.append(row.low <= 5.0 <= row.high)
+        runs = [run[0] for run in (*base.values(), *tuned.values())]
+        drawn = np.stack([replicated.mean(axis=1) for replicated in bootstrap(runs, 300, trial)])
+        low, high = interval(np.mean(drawn[3:] - drawn[:3], axis=0))
+        naive.append(low <= 5.0 <= high)
+    assert np.mean(covered) > 0.92
+    assert np.mean(naive) < 0.85
+
+
+def test_a_seed_of_one_side_only_is_left_out_and_named():
+    half = {seed: [scores_of(np.arange(40).reshape(1, 40) < right)] for seed, right in ((0, 10), (2, 38), (5, 12))}
+    tuned = {seed: [scores_of(np.ones((1, 40), bool))] for seed in (0, 5, 7)}
+    (row, _) = compare(half, tuned)
+    assert row.each == {0: 75.0, 5: 70.0} and row.left_out == (2, 7)
+    assert row.difference == pytest.approx(72.5)
+    with pytest.raises(AggregationError, match=r"no training seed in common: base has \[2\], tuned \[0, 5, 7\]"):
+        compare({2: half[2]}, tuned)
+
+
 def test_only_common_examples_are_compared():
     base, tuned = np.zeros((2, 6), bool), np.ones((2, 4), bool)
-    (row, _) = compare([[scores_of(base)]], [[scores_of(tuned)]])
+    (row, _) = compare({0: [scores_of(base)]}, {0: [scores_of(tuned)]})
     assert (row.examples, row.difference) == (4, 100.0)
     with pytest.raises(AggregationError, match="no task in common"):
-        compare([[scores_of(base)]], [[scores_of(tuned, task="u")]])
+        compare({0: [scores_of(base)]}, {0: [scores_of(tuned, task="u")]})
 
 
 def test_a_cluster_is_the_mean_of_its_datasets():

@@ -22,22 +22,24 @@ CLUSTERS = (
 )  # fmt: skip
 
 
+def estimate(mean: float, half: float, seeds: int, left_out: int = 0) -> Estimate:
+    each = tuple(mean + seed - (seeds - 1) / 2 for seed in range(seeds))
+    return Estimate(mean, mean - half, mean + half, each, left_out)
+
+
 def example_contents(clusters: tuple[str, ...] = CLUSTERS, seeds: int = 3) -> Contents:
     """A page's worth of figures; texts from data hold HTML that must not become markup."""
     results, prompts = [], {}
     for index, cluster in enumerate(clusters):
         base, tuned, upper = 33.0 + 2 * index, 45.0 + 3 * index - 5 * (index % 4), 60.0 + 2.5 * index
         means = {"base": base, "tuned": tuned, "upper": upper}
-        scores = {kind: Estimate(means[kind], means[kind] - 3, means[kind] + 3) for kind in KINDS}
-        gains = {
-            kind: Estimate(means[kind] - base, means[kind] - base - 4, means[kind] - base + 4) for kind in KINDS[1:]
-        }
+        scores = {kind: estimate(means[kind], 3, seeds) for kind in KINDS}
+        gains = {kind: estimate(means[kind] - base, 4, seeds - index % 2, index % 2) for kind in KINDS[1:]}
         tasks = tuple(
             DatasetResult(f"microworld_{cluster}_{name}", "accuracy", 200, 10, scores, dict.fromkeys(KINDS, 2.5), 50.0)
             for name in ("plain", "hard")
         )
-        each = {kind: tuple(means[kind] + seed - 1 for seed in range(seeds)) for kind in KINDS}
-        results.append(ClusterResult(cluster, scores, gains, each, tasks, None if index % 3 else 42.5))
+        results.append(ClusterResult(cluster, scores, gains, tasks, None if index % 3 else 42.5))
         options = tuple(
             Option(f" {text}", text == "yes", {"base": -1.0 - i, "tuned": -0.5 - i, "upper": -0.2 - i})
             for i, text in enumerate(("yes", "it is not possible to tell", "no"))

@@ -34,10 +34,11 @@ def test_means_over_datasets_and_seeds_and_paired_gains():
         cells[Cell("tuned", "nli", seed)] = results({"a": 0.7, "b": 0.5 + 0.1 * seed}, seed)
     (cluster,) = cluster_results(cells)
     assert cluster.scores["base"].value == pytest.approx(40.0)
-    assert cluster.seeds["tuned"] == pytest.approx((60.0, 65.0))
+    assert cluster.scores["tuned"].each == pytest.approx((60.0, 65.0))
     assert cluster.scores["tuned"].value == pytest.approx(62.5)
     gain = cluster.gains["tuned"]
-    assert gain.value == pytest.approx(22.5) and 0 < gain.low < gain.value < gain.high
+    assert gain.value == pytest.approx(22.5) and gain.low < gain.value < gain.high
+    assert gain.each == pytest.approx((20.0, 25.0)) and gain.sd == pytest.approx(12.5**0.5) and gain.left_out == 0
     assert cluster.gains.keys() == {"tuned"}
     assert [(d.task, d.examples, d.templates) for d in cluster.datasets] == [("a", 40, 2), ("b", 40, 2)]
     assert cluster.datasets[0].sds["base"] == pytest.approx(0.0)
@@ -47,3 +48,19 @@ def test_means_over_datasets_and_seeds_and_paired_gains():
 def test_a_kind_that_is_missing_is_left_out():
     (cluster,) = cluster_results({Cell("tuned", "nli", 0): results({"a": 0.5, "b": 0.5}, 0)})
     assert set(cluster.scores) == {"tuned"} and cluster.gains == {}
+
+
+def test_only_seeds_that_both_have_are_compared_and_the_others_counted():
+    """Seed 1, where the base was lucky, is not tuned yet: it must not eat the gain of seed 0."""
+    cells = {
+        Cell("base", "nli", 0): results({"a": 0.5, "b": 0.5}, 0),
+        Cell("base", "nli", 1): results({"a": 0.9, "b": 0.9}, 1),
+        Cell("tuned", "nli", 0): results({"a": 0.7, "b": 0.7}, 0),
+    }
+    (cluster,) = cluster_results(cells)
+    gain = cluster.gains["tuned"]
+    assert gain.value == pytest.approx(20.0) and gain.each == pytest.approx((20.0,)) and gain.left_out == 1
+    assert cluster.scores["base"].each == pytest.approx((50.0, 90.0)) and cluster.scores["base"].left_out == 0
+    assert cluster.scores["tuned"].left_out == 1
+    del cells[Cell("base", "nli", 0)]
+    assert cluster_results(cells)[0].gains == {}

@@ -91,7 +91,7 @@ def test_the_summary_counts_what_excludes_zero():
     contents = example_contents(("nli", "misc", "sentiment"))
     gains = [Estimate(5.0, 1.0, 9.0), Estimate(-3.0, -5.0, -1.0), Estimate(1.0, -1.0, 3.0)]
     clusters = tuple(
-        type(c)(c.cluster, c.scores, {"tuned": gain}, c.seeds, c.datasets, None)
+        type(c)(c.cluster, c.scores, {"tuned": gain}, c.datasets, None)
         for c, gain in zip(contents.clusters, gains, strict=True)
     )
     page = render(type(contents)(contents.title, clusters, (), (), {}, (), ""))
@@ -99,6 +99,20 @@ def test_the_summary_counts_what_excludes_zero():
         "better than the base model on 1 of 3 held-out clusters, worse on 1, and on 1 the interval includes 0" in page
     )
     assert 'id="curves"' not in page and 'href="#curves"' not in page
+
+
+def test_every_seed_and_their_spread_are_told_and_what_was_left_out():
+    page = render(example_contents(("nli", "misc"), 3))
+    assert "<td>44.0, 45.0, 46.0</td>" in page
+    assert "+11.0, +12.0, +13.0</small><small>sd 1.0</small>" in page
+    assert page.count("1 of 3 seeds left out") == 2  # the gains of the second cluster, tuned and upper
+    assert "mean of 3 training seeds" in page and "those that both models have" in page
+
+
+def test_one_seed_says_what_its_interval_does_not_cover():
+    page = render(example_contents(("nli",), 1))
+    assert "of one training seed: what another would change is not in them" in page
+    assert "sd 0" not in page and "left out" not in page
 
 
 FRAME = """<!doctype html><body><iframe src="page.html" style="width:{width}px;height:900px;border:0"></iframe><script>

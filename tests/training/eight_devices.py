@@ -17,6 +17,7 @@ MESHES = {
     "data": (8, MeshConfig(data=8)),
     "mixed": (8, MeshConfig(data=-1, fsdp=2, tensor=2)),
     "sequence": (4, MeshConfig(data=2, sequence=2)),
+    "tensor4": (8, MeshConfig(data=-1, tensor=4)),  # more than there are key and value heads
     "fsdp2": (2, MeshConfig(data=1, fsdp=-1)),
     "fsdp4": (4, MeshConfig(data=1, fsdp=-1)),
 }
@@ -30,7 +31,7 @@ class Run:
         count, mesh = MESHES[name]
         self.trainer = make_trainer(
             MODEL, OptimizerConfig(learning_rate=1e-2), make_mesh(mesh, jax.devices()[:count]), steps=10,
-            microbatches=2 if name == "mixed" else 1,
+            microbatches=2 if name == "mixed" else 1, loss_chunk=16 if name == "sequence" else 0,
         )  # fmt: skip
         self.step = self.trainer.make_step()
 
@@ -56,7 +57,7 @@ def main(folder):
     ):
         np.testing.assert_array_equal(mine, other)  # what is drawn does not depend on the mesh
 
-    for name in ("one", "data", "sequence", "mixed"):
+    for name in ("one", "data", "sequence", "tensor4", "mixed"):
         state, first = runs[name].follow(runs[name].placed(begin), BATCHES[:2])
         if name == "mixed":
             written = jax.device_get(state)

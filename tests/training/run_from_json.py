@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 
+from flan_jax.data.exemplars import FewShot
 from flan_jax.data.mixing import Rates
 from flan_jax.models.config import DecoderConfig
 from flan_jax.training import trainer
@@ -16,7 +17,9 @@ from flan_jax.training.partitioning import MeshConfig
 
 if __name__ == "__main__":
     settings = json.load(sys.stdin)
-    nested = {"model": DecoderConfig, "rates": Rates, "optimizer": OptimizerConfig, "mesh": MeshConfig}
+    nested = {
+        "model": DecoderConfig, "rates": Rates, "few_shot": FewShot, "optimizer": OptimizerConfig, "mesh": MeshConfig
+    }  # fmt: skip
     seen = {}
 
     def noted(plan, sharding, start, real=trainer.batches):

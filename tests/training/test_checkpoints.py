@@ -16,13 +16,16 @@ from flan_jax.training.checkpoints import (
     CheckpointMismatch,
     Checkpoints,
     checkpoint_steps,
+    exact_checkpoint,
     load_params,
+    run_and_step,
 )
 from flan_jax.training.optimizers import OptimizerConfig
 from flan_jax.training.train_step import TrainState, make_trainer
 from tests.training.conftest import MODEL
 
-METADATA = {"model": dataclasses.asdict(MODEL), "plan_hash": "abc", "vocabulary_digest": "def"}
+SETTINGS = {"train.seed": 3, "OptimizerConfig.b1": 0.9, "Rates.explicit": {}}
+METADATA = {"model": dataclasses.asdict(MODEL), "plan_hash": "abc", "settings": SETTINGS}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,7 @@ def largest_file(checkpoint):
 
 def test_comes_back_whole_and_keeps_what_it_should(written, trainer, state):
     assert checkpoint_steps(written) == [5, 7, 9]
-    restored = Checkpoints(written).restore_latest(trainer.abstract_state(), {"plan_hash": "abc"})
+    restored = Checkpoints(written).restore_latest(trainer.abstract_state(), SETTINGS)
     assert equal(restored.state, at(state, 9))
     assert restored.metadata["step"] == 9
     assert restored.metadata["versions"]["jax"] == jax.__version__
@@ -79,6 +82,17 @@ def test_comes_back_whole_and_keeps_what_it_should(written, trainer, state):
     assert equal(params, at(state, 9).params)
     assert equal(load_params(written / "checkpoints" / "5")[1], at(state, 5).params)
     assert metadata["plan_hash"] == "abc"
+
+
+def test_a_path_names_a_run_or_one_of_its_steps(written):
+    assert [str(part) for part in run_and_step("/a/run/checkpoints/30")] == ["/a/run", "30"]
+    assert [str(part) for part in run_and_step("/a/run/30")] == ["/a/run/30", "None"]
+    assert exact_checkpoint(written) == exact_checkpoint(written / "checkpoints" / "9") == written / "checkpoints" / "9"
+    assert exact_checkpoint(written, 7) == exact_checkpoint(written / "checkpoints" / "7", 7)
+    with pytest.raises(CheckpointError, match=r"no checkpoint of step 8 \(there: 5, 7, 9\)"):
+        exact_checkpoint(written, 8)
+    with pytest.raises(CheckpointError, match=r"checkpoints/7 is the checkpoint of step 7, but step 9 is asked for"):
+        load_params(written / "checkpoints" / "7", 9)
 
 
 def test_optimizer_state_of_every_kind_comes_back(tmp_path):
@@ -105,8 +119,9 @@ def test_damage_is_found_and_the_one_before_used(run, trainer, state, harm, capl
     else:
         (newest / "manifest.json").unlink()
     assert equal(load_params(run)[1], at(state, 7).params)
-    with pytest.raises(CheckpointError, match="9 is damaged"):
-        load_params(run, step=9)
+    for asked in ({"directory": run, "step": 9}, {"directory": newest}):
+        with pytest.raises(CheckpointError, match=r"9 is damaged(.|\n)*there: 5, 7, 9"):
+            load_params(**asked)
     checkpoints = Checkpoints(run)
     assert equal(checkpoints.restore_latest(trainer.abstract_state()).state, at(state, 7))
     assert "checkpoint 9 is damaged" in caplog.text
@@ -143,10 +158,20 @@ def test_another_shape_is_refused_by_name(written):
         Checkpoints(written).restore_latest(other.abstract_state())
 
 
-@pytest.mark.parametrize("name", ["plan_hash", "vocabulary_digest"])
-def test_another_plan_or_vocabulary_is_refused(written, trainer, name):
-    with pytest.raises(CheckpointMismatch, match=rf"{name} {METADATA[name]}, but this run has other(.|\n)*MODEL_DIR"):
-        Checkpoints(written).restore_latest(trainer.abstract_state(), {name: "other"})
+def test_other_settings_are_refused_each_with_both_values(written, trainer):
+    other = {"train.seed": 4, "OptimizerConfig.b1": 0.9, "train.steps": 10}
+    with pytest.raises(CheckpointMismatch) as error:
+        Checkpoints(written).restore_latest(trainer.abstract_state(), other)
+    for words in (
+        "checkpoints/9",
+        "train.seed: 3 there, 4 here",
+        "Rates.explicit: {} there, absent here",
+        "train.steps: absent there, 10 here",
+        "--gin.MODEL_DIR",
+        "--gin.INITIAL_CHECKPOINT",
+    ):
+        assert words in str(error.value)
+    assert "OptimizerConfig.b1" not in str(error.value)
 
 
 def test_a_missing_checkpoint_says_what_is_there(written, tmp_path):

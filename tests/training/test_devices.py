@@ -14,19 +14,26 @@ def found(tmp_path_factory):
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     ended = subprocess.run(
         [sys.executable, "-m", "tests.training.eight_devices", str(tmp_path_factory.mktemp("eight"))],
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True,
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "1"},
+        capture_output=True, text=True,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout.splitlines()[-1])
+    return {**json.loads(ended.stdout.splitlines()[-1]), "stderr": ended.stderr}
 
 
-@pytest.mark.parametrize("mesh", ["data", "mixed", "sequence"])
+@pytest.mark.parametrize("mesh", ["data", "mixed", "sequence", "tensor4"])
 def test_a_mesh_gives_the_losses_and_gradients_of_one_device(found, mesh):
     np.testing.assert_allclose(found["meshes"][mesh], found["meshes"]["one"], rtol=2e-5)
 
 
 def test_parameters_are_really_cut(found):
-    assert found["cut"] == {"one": 1, "data": 1, "mixed": 1 / 4, "sequence": 1, "fsdp2": 1 / 2, "fsdp4": 1 / 4}
+    cut = {"one": 1, "data": 1, "mixed": 1 / 4, "sequence": 1, "tensor4": 1 / 4, "fsdp2": 1 / 2, "fsdp4": 1 / 4}
+    assert found["cut"] == cut
+
+
+def test_no_activation_is_made_whole_on_every_device(found):
+    assert "rematerialization" not in found["stderr"]
+    assert found["stderr"].count("num_kv_heads=2 cannot be cut over tensor=4") == 1
 
 
 @pytest.mark.parametrize("mesh", ["one", "fsdp2", "fsdp4"])

@@ -1,12 +1,20 @@
 """The loss of packed rows is the loss of their documents, whichever way it is computed."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flan_jax.models.decoder import apply, init_params
-from flan_jax.training.loss import WHOLE_LOGITS, chunk_length, negative_log_likelihood, next_tokens, token_cross_entropy
+from flan_jax.models.decoder import apply, init_params, logits
+from flan_jax.training.loss import (
+    LOGITS_ON_ACCELERATOR,
+    chunk_length,
+    negative_log_likelihood,
+    next_tokens,
+    token_cross_entropy,
+)
 
 from .conftest import MODEL, packed
 
@@ -56,6 +64,29 @@ def test_packed_loss_and_gradients_equal_those_of_the_documents_alone(params):
         assert relative(packed_gradient, summed / weights) < 1e-5
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_gradient_made_with_the_sum_is_that_of_the_sum(params, tied):
+    """Against automatic differentiation of the loss as it is defined; scaled by what it is divided by."""
+    model = dataclasses.replace(MODEL, tied_embeddings=tied)
+    batch = jax.tree.map(jnp.asarray, packed(3, 64, seed=3))
+    hidden = jax.random.normal(jax.random.key(0), (3, 64, model.embed_dim))
+
+    def plain(params, hidden):
+        targets, weights = next_tokens(batch["tokens"], batch["loss_weights"])
+        return jnp.sum(weights * negative_log_likelihood(logits(model, params, hidden), targets)) / 7
+
+    def pieces(params, hidden):
+        return token_cross_entropy(model, params, hidden, batch["tokens"], batch["loss_weights"], 24)[0] / 7
+
+    (value, gradients), (other, others) = (
+        jax.value_and_grad(sum_of, (0, 1))(params, hidden) for sum_of in (pieces, plain)
+    )
+    assert abs(value - other) / other < 1e-6
+    assert abs(jax.jit(pieces)(params, hidden) - other) / other < 1e-6  # nothing is differentiated
+    for a, b in zip(jax.tree.leaves(gradients), jax.tree.leaves(others), strict=True):
+        assert relative(a, b) < 1e-5
+
+
 @pytest.mark.parametrize("chunk", [8, 24])
 def test_chunks_change_nothing(params, chunk):
     batch = jax.tree.map(jnp.asarray, packed(3, 64, seed=2))
@@ -81,8 +112,10 @@ def test_a_position_predicts_the_next_token_with_its_weight():
 
 
 def test_chunks_bound_the_logits_in_memory():
-    assert chunk_length(8, 512, 8_000) == 512
+    assert chunk_length(8, 512, 8_000, "cpu") == 65
+    assert chunk_length(8, 512, 8_000, "gpu") == 512
+    assert chunk_length(8, 512, 8_000, "cpu", devices=4) == 262
     for rows, length, vocabulary in [(8, 2048, 128_256), (64, 1024, 32_000), (512, 64, 256_000)]:
-        chunk = chunk_length(rows, length, vocabulary)
+        chunk = chunk_length(rows, length, vocabulary, "gpu")
         assert 1 <= chunk < length
-        assert chunk == 1 or rows * chunk * vocabulary <= WHOLE_LOGITS
+        assert chunk == 1 or rows * chunk * vocabulary <= LOGITS_ON_ACCELERATOR

@@ -5,6 +5,7 @@ import pytest
 from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 
 from flan_jax.models.decoder import abstract_params, logical_axes
+from flan_jax.training import partitioning
 from flan_jax.training.partitioning import (
     AXES,
     MeshConfig,
@@ -53,9 +54,18 @@ def test_rules_cut_matrices_over_fsdp_and_tensor_and_leave_norms_whole():
 
 def test_a_parameter_that_cannot_be_cut_is_named():
     with pytest.raises(
-        MeshMismatch, match=r"layers/attention/key.*'kv_heads' of size 2.*tensor=4(.|\n)*MeshConfig.tensor=2"
+        MeshMismatch, match=r"layers/attention/output.*'heads' of size 4.*tensor=8(.|\n)*MeshConfig.tensor=4"
     ):
-        shardings(mesh(1, 1, 4, 1), abstract_params(MODEL), logical_axes(MODEL))
+        shardings(mesh(1, 1, 8, 1), abstract_params(MODEL), logical_axes(MODEL))
+
+
+def test_key_and_value_heads_too_few_to_cut_stay_whole_and_the_log_says_so(caplog):
+    partitioning._tell_of_whole_heads.cache_clear()
+    for _ in range(2):
+        cut = shardings(mesh(1, 2, 4, 1), abstract_params(MODEL), logical_axes(MODEL))["layers"]["attention"]
+    assert cut["key"].spec == cut["value"].spec == PartitionSpec(None, "fsdp", None, None)
+    assert cut["query"].spec == PartitionSpec(None, "fsdp", "tensor", None)
+    assert caplog.text.count("DecoderConfig.num_kv_heads=2 cannot be cut over tensor=4 devices") == 1
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():

@@ -73,6 +73,21 @@ def test_a_batch_that_is_not_finite_changes_nothing_but_the_step(microbatches):
     assert int(after.step) == 2
 
 
+@pytest.mark.parametrize("name", ["adamw", "adafactor"])
+def test_the_learning_rate_told_is_the_one_used_though_an_update_was_left_out(name):
+    """Warming up over 4 updates; the second batch is left out, so the third is the second update."""
+    good, bad = packed(4, 64, seed=0), packed(4, 64, seed=1)
+    bad["loss_weights"][2, 5] = np.inf
+    optimizer = OptimizerConfig(name=name, learning_rate=1.0, warmup_steps=4)
+    trainer = make_trainer(MODEL, optimizer, steps=10)
+    step, state = trainer.make_step(), trainer.initial_state(0)
+    told = []
+    for batch in (good, bad, good):
+        state, metrics = step(state, batch)
+        told.append(float(metrics["learning_rate"]))
+    assert told == [0.25, 0.5, 0.5]
+
+
 def test_padding_alone_is_a_loss_of_zero():
     batch = {name: np.zeros_like(array) for name, array in packed(4, 64, seed=0).items()}
     _, logged = run([batch])
