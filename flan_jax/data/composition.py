@@ -2,6 +2,9 @@
 
 A document is [BOS, where the vocabulary has one] + inputs + targets + EOS.  Inputs give way, from the left, where the
 whole would be too long, since what is asked stands at their end; targets are never cut.
+
+Exemplars stand between BOS and the inputs, each whole: inputs + targets + separator.  A separator may stand between
+inputs and targets as well, in exemplars and in what is asked after them.
 """
 
 import dataclasses
@@ -27,33 +30,49 @@ class TokenRows(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class SpecialTokens:
-    """Ids that composition adds.  `bos` is None where the vocabulary has none."""
+    """Ids that composition adds.  `bos` is None where the vocabulary has none.
+
+    answer: between inputs and targets.   exemplar: after every exemplar.
+    """
 
     pad: int
     bos: int | None
     eos: int
+    answer: tuple[int, ...] = ()
+    exemplar: tuple[int, ...] = ()
 
     @property
     def overhead(self) -> int:
-        """Tokens a document has beside inputs and targets."""
-        return 1 if self.bos is None else 2
+        """Tokens a document has beside exemplars, inputs and targets."""
+        return (1 if self.bos is None else 2) + len(self.answer)
+
+    @property
+    def exemplar_overhead(self) -> int:
+        """Tokens an exemplar has beside its inputs and targets."""
+        return len(self.answer) + len(self.exemplar)
 
 
 class Documents(NamedTuple):
-    """Which documents, as columns: token row `example` of task `task`, its inputs from token `inputs_start` on."""
+    """Which documents, as columns: token row `example` of task `task`, its inputs from token `inputs_start` on.
+
+    exemplars: token rows of the same task shown before it, in this order; negative where there is none (exemplars.py
+    says why), always after those that there are.   exemplars_length: their tokens, with separators.
+    """
 
     task: Int32[np.ndarray, " N"]
     example: Int32[np.ndarray, " N"]
     inputs_start: Int32[np.ndarray, " N"]
     inputs_length: Int32[np.ndarray, " N"]
     targets_length: Int32[np.ndarray, " N"]
+    exemplars: Int32[np.ndarray, "N K"]
+    exemplars_length: Int32[np.ndarray, " N"]
 
-    def take(self, index: Integer[np.ndarray, " K"] | slice) -> "Documents":
+    def take(self, index: Integer[np.ndarray, " M"] | slice) -> "Documents":
         return Documents(*(column[index] for column in self))
 
     def lengths(self, special: SpecialTokens) -> Int32[np.ndarray, " N"]:
         """Tokens of each whole document."""
-        return self.inputs_length + self.targets_length + np.int32(special.overhead)
+        return self.exemplars_length + self.inputs_length + self.targets_length + np.int32(special.overhead)
 
 
 class Batch(NamedTuple):
@@ -94,6 +113,32 @@ def fit(
     return Fit(fits, (inputs_lengths - kept).astype(np.int32))
 
 
+def row_lengths(
+    tables: Sequence[TokenRows], task: Integer[np.ndarray, " N"], row: Integer[np.ndarray, " N"]
+) -> tuple[Int32[np.ndarray, " N"], Int32[np.ndarray, " N"]]:
+    """Tokens of the inputs and of the targets of token row `row` of table `task`."""
+    inputs, targets = np.zeros(len(row), np.int32), np.zeros(len(row), np.int32)
+    for one in np.unique(task).tolist():
+        mine = np.flatnonzero(task == one)
+        at, table = row[mine], tables[one]
+        inputs[mine] = table.inputs_offsets[at + 1] - table.inputs_offsets[at]
+        targets[mine] = table.targets_offsets[at + 1] - table.targets_offsets[at]
+    return inputs, targets
+
+
+def exemplars_lengths(
+    exemplars: Int32[np.ndarray, "N K"],
+    task: Int32[np.ndarray, " N"],
+    tables: Sequence[TokenRows],
+    special: SpecialTokens,
+) -> Int32[np.ndarray, " N"]:
+    """`Documents.exemplars_length` of the exemplars; `tables` are those they are rows of."""
+    document, place = np.nonzero(exemplars >= 0)
+    inputs, targets = row_lengths(tables, task[document], exemplars[document, place])
+    tokens = inputs + targets + special.exemplar_overhead
+    return np.bincount(document, tokens, minlength=len(task)).astype(np.int32)
+
+
 def compose(
     documents: Documents,
     row_of_document: Integer[np.ndarray, " N"],
@@ -102,10 +147,13 @@ def compose(
     tables: Sequence[TokenRows],
     special: SpecialTokens,
     loss_on: LossOn,
+    exemplar_tables: Sequence[TokenRows] = (),
 ) -> Batch:
     """Lay documents, given row by row (`row_of_document` ascends), side by side into `rows` rows.
 
-    Only the copying of token rows loops, once a document: the rest is done on all tokens of the batch at once.
+    Exemplars are rows of `exemplar_tables`; they belong to the document they are shown in, and with loss on targets
+    nothing of them is learnt.  Only the copying of token rows loops, once a row: the rest is done on all tokens of the
+    batch at once.
     """
     lengths = documents.lengths(special).astype(np.int64)
     ends = np.cumsum(lengths)
@@ -115,7 +163,8 @@ def compose(
     begins = before - before[first] + row_of_document * row_length
 
     tokens = np.full(rows * row_length, special.pad, np.int32)
-    _copy_tokens(tokens, documents, begins + (special.bos is not None), tables)
+    examples = _examples(documents, begins + (special.bos is not None), len(tables), exemplar_tables, special)
+    _copy_tokens(tokens, examples, (*tables, *exemplar_tables), special)
     if special.bos is not None:
         tokens[begins] = special.bos
     tokens[begins + lengths - 1] = special.eos
@@ -135,24 +184,73 @@ def compose(
     return Batch(*(column.reshape(rows, row_length) for column in (tokens, positions, segment_ids, loss_weights)))
 
 
-def _copy_tokens(
-    tokens: Int32[np.ndarray, " RT"],
+class _Examples(NamedTuple):
+    """What is laid down: the exemplars of all documents, then the documents' own rows; `begins` is the first token."""
+
+    table: Integer[np.ndarray, " E"]
+    row: Integer[np.ndarray, " E"]
+    inputs_start: Integer[np.ndarray, " E"]
+    inputs_length: Integer[np.ndarray, " E"]
+    targets_length: Integer[np.ndarray, " E"]
+    begins: Integer[np.ndarray, " E"]
+    is_exemplar: Bool[np.ndarray, " E"]
+
+
+def _examples(
     documents: Documents,
     begins: Integer[np.ndarray, " N"],
-    tables: Sequence[TokenRows],
+    first_exemplar_table: int,
+    exemplar_tables: Sequence[TokenRows],
+    special: SpecialTokens,
+) -> _Examples:
+    """`begins` is where each document's first example begins."""
+    task, example, inputs_start, inputs_length, targets_length, exemplars, exemplars_length = documents
+    itself = _Examples(
+        task, example, inputs_start, inputs_length, targets_length, begins + exemplars_length, np.zeros(len(task), bool)
+    )
+    document, place = np.nonzero(exemplars >= 0)
+    if not len(document):
+        return itself
+    row = exemplars[document, place]
+    inputs, targets = row_lengths(exemplar_tables, task[document], row)
+    ends = np.cumsum(inputs + targets + special.exemplar_overhead)
+    counts = np.bincount(document, minlength=len(task))
+    starts = np.concatenate([[0], ends[:-1]])
+    first = np.repeat(np.cumsum(counts) - counts, counts)  # the first exemplar of each exemplar's document
+    shown = _Examples(
+        task[document] + first_exemplar_table,
+        row,
+        np.zeros_like(row),
+        inputs,
+        targets,
+        begins[document] + starts - starts[first],
+        np.ones(len(row), bool),
+    )
+    return _Examples(*(np.concatenate(columns) for columns in zip(shown, itself, strict=True)))
+
+
+def _copy_tokens(
+    tokens: Int32[np.ndarray, " RT"], examples: _Examples, tables: Sequence[TokenRows], special: SpecialTokens
 ) -> None:
-    """Copy each document's inputs and targets to `begins` and on."""
+    """Copy each example's inputs, targets and separators to where it begins and on."""
+    answers = examples.begins + examples.inputs_length
+    if special.answer:
+        tokens[answers[:, None] + np.arange(len(special.answer))] = special.answer
+    targets_begin = answers + len(special.answer)
+    if special.exemplar:
+        ends = (targets_begin + examples.targets_length)[examples.is_exemplar]
+        tokens[ends[:, None] + np.arange(len(special.exemplar))] = special.exemplar
+
     columns = {
-        task: (table.inputs_offsets, table.inputs_values, table.targets_offsets, table.targets_values)
-        for task in np.unique(documents.task).tolist()
-        for table in (tables[task],)
+        number: (table.inputs_offsets, table.inputs_values, table.targets_offsets, table.targets_values)
+        for number in np.unique(examples.table).tolist()
+        for table in (tables[number],)
     }
-    for task, example, start, inputs_length, targets_length, at in zip(
-        *(column.tolist() for column in documents), begins.tolist(), strict=True
+    for number, row, start, inputs_length, targets_length, at, targets_at in zip(
+        *(column.tolist() for column in examples[:6]), targets_begin.tolist(), strict=True
     ):
-        inputs_offsets, inputs_values, targets_offsets, targets_values = columns[task]
-        source = int(inputs_offsets[example]) + start
+        inputs_offsets, inputs_values, targets_offsets, targets_values = columns[number]
+        source = int(inputs_offsets[row]) + start
         tokens[at : at + inputs_length] = inputs_values[source : source + inputs_length]
-        at += inputs_length
-        source = int(targets_offsets[example])
-        tokens[at : at + targets_length] = targets_values[source : source + targets_length]
+        source = int(targets_offsets[row])
+        tokens[targets_at : targets_at + targets_length] = targets_values[source : source + targets_length]

@@ -20,8 +20,9 @@ def batch_at(plan: Plan, step: int, rows: slice | None = None) -> Batch:
     start, stop, _ = (rows or slice(None)).indices(plan.rows_per_batch)
     documents, row_of_document = plan.step_documents(step, start, stop)
     return compose(
-        documents, row_of_document, stop - start, plan.row_length, plan.tables, plan.special, plan.config.loss_on
-    )
+        documents, row_of_document, stop - start, plan.row_length, plan.tables, plan.special, plan.config.loss_on,
+        plan.exemplar_tables,
+    )  # fmt: skip
 
 
 def process_rows(rows_per_batch: int, process_index: int, process_count: int) -> slice:

@@ -48,7 +48,7 @@ def mixing_shares(rates: Rates, counts: Mapping[str, int]) -> dict[str, float]:
     task without an explicit rate or a rate without a task, and numbers that are not positive.
     """
     if not counts:
-        raise MixingError("the mixture is empty; name at least one task, e.g. --gin.MIXTURE=\"'microworld'\"")
+        raise MixingError("the mixture is empty; give it a training task in its tasks module, or name another")
     if empty := sorted(name for name, count in counts.items() if count < 1):
         raise MixingError(
             f"no usable training example in {', '.join(empty)}; prepare the split, raise targets_length, or "

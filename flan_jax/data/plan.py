@@ -3,39 +3,45 @@
 STORE/plans/<hash>/plan.arrow holds a list of documents per row, `rows_per_batch` rows a step; plan.json beside it
 states what the mixture came to: shares, fill, epochs, what was truncated or left out.  The hash digests everything that
 decides the plan, so one that is there is the one that would be made.
+
+Plans that differ in `steps` alone begin alike: the shorter is the beginning of the longer, row for row.  They have the
+same `stream_hash`, and a run may go on from one to the other.
+
+Exemplars are part of the plan: each document lists the rows of the train split that are shown before it, and its length
+includes them (`exemplars.py` says which).  Without any, the settings of few-shot prompts change neither plan nor hash.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import xxhash
-from jaxtyping import Int32, Int64
+from jaxtyping import Int64
 
-from flan_jax.data.atomic import explain_full_disk
+from flan_jax.data.atomic import atomic_folder
 from flan_jax.data.composition import Documents, LossOn, SpecialTokens, TokenRows
+from flan_jax.data.exemplars import FewShot, boundary_differs, counted, shot_choices, special_tokens
 from flan_jax.data.mixing import MixingError, Rates
 from flan_jax.data.packing import PackedWindow, packed_windows
-from flan_jax.data.pool import Pool, build_pool
+from flan_jax.data.plan_file import Chunk, read_chunks, write_rows
+from flan_jax.data.pool import Pool, build_pool, with_exemplars
 from flan_jax.data.store import Store
+from flan_jax.data.token_table import TokenTable
 from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.errors import FlanJaxError
 
-PLANNER_VERSION = 1  # raise it whenever the same request would make another plan (tests/data/test_plan.py pins one)
+PLANNER_VERSION = 2  # raise it whenever the same request would make another plan (tests/data/test_plan.py pins one)
 RECORD_BATCH_ROWS = 4096
-
-_DOCUMENT = pa.struct(
-    [pa.field(name, pa.int32(), nullable=False) for name in Documents._fields]
-    + [pa.field("exemplars", pa.list_(pa.int32()), nullable=False)]  # token rows of the same task, shown before it
-)
+CHECKED_BOUNDARIES = 128  # documents; each lies on pages of its own, which reading brings into memory
+TALLIED = (
+    "documents", "truncated_inputs", "target_tokens", "tokens", "exemplars", "exemplars_without_room",
+    "exemplars_without_row",
+)  # fmt: skip
+"""What a task's summary counts of its documents in the plan."""
 
 
 class PlanError(FlanJaxError):
@@ -44,7 +50,13 @@ class PlanError(FlanJaxError):
 
 @dataclasses.dataclass(frozen=True)
 class PlanConfig:
-    """What decides a plan, beside the tokens.  Lengths are in tokens; BOS and EOS count towards row_length only."""
+    """What decides a plan, beside the tokens.  Lengths are in tokens; BOS and EOS count towards row_length only.
+
+    shots: exemplars before each document, or several numbers of which a hash chooses one for each document, so that
+    (0, 0, 5) shows five to a third of them.  They come from the train split, whatever `split` is.
+    left_out: tasks that belong to the mixture and were left out of the store.  They change nothing but what the plan
+    says of itself, and its name.
+    """
 
     tasks: tuple[str, ...]
     steps: int
@@ -56,8 +68,16 @@ class PlanConfig:
     rates: Rates = dataclasses.field(default_factory=Rates)
     loss_on: LossOn = "targets"
     split: str = "train"
+    shots: int | tuple[int, ...] = 0
+    few_shot: FewShot = dataclasses.field(default_factory=FewShot)
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def shows_exemplars(self) -> bool:
+        return any(shot_choices(self.shots))
 
     def __post_init__(self):
+        shot_choices(self.shots)
         for name in ("steps", "rows_per_batch", "row_length", "targets_length"):
             if getattr(self, name) < 1:
                 raise PlanError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -71,7 +91,11 @@ class PlanConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TaskSummary:
-    """One task's part in a plan.  Shares are of the plan's documents, their target tokens (with EOS), all tokens."""
+    """One task's part in a plan.  Shares are of the plan's documents, their target tokens (with EOS), all tokens.
+
+    exemplars: how many were shown; how many more were asked for that the budget or row had no room for, and that no row
+    was left for.
+    """
 
     task: str
     source_rows: int
@@ -87,6 +111,9 @@ class TaskSummary:
     share_of_examples: float
     share_of_target_tokens: float
     share_of_tokens: float
+    exemplars: int = 0
+    exemplars_without_room: int = 0
+    exemplars_without_row: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +122,7 @@ class Plan:
 
     directory: pathlib.Path
     hash: str
+    stream_hash: str  # of all that decides the rows but their number
     config: PlanConfig
     vocabulary_digest: str
     special: SpecialTokens
@@ -102,7 +130,8 @@ class Plan:
     documents: int
     fill: float  # tokens that are not padding, as a share
     tables: tuple[TokenRows, ...] = dataclasses.field(repr=False, compare=False)
-    chunks: tuple[PackedWindow, ...] = dataclasses.field(repr=False, compare=False)
+    exemplar_tables: tuple[TokenRows, ...] = dataclasses.field(repr=False, compare=False)  # () where none are shown
+    chunks: tuple[Chunk, ...] = dataclasses.field(repr=False, compare=False)
 
     @property
     def steps(self) -> int:
@@ -129,11 +158,11 @@ class Plan:
         if not 0 <= step < self.steps:
             raise PlanError(f"step {step} lies outside the {self.steps} steps of plan {self.hash}; raise steps")
         per_chunk = _rows_per_chunk(self.rows_per_batch)
-        chunk, row = divmod(step * self.rows_per_batch, per_chunk)
-        documents, row_offsets = self.chunks[chunk]
-        offsets = row_offsets[row + start : row + stop + 1]
+        number, row = divmod(step * self.rows_per_batch, per_chunk)
+        chunk = self.chunks[number]
+        offsets = chunk.row_offsets[row + start : row + stop + 1]
         rows = np.repeat(np.arange(stop - start), np.diff(offsets))
-        return documents.take(slice(int(offsets[0]), int(offsets[-1]))), rows
+        return chunk.documents(int(offsets[0]), int(offsets[-1]), self.exemplar_tables, self.special), rows
 
 
 def build_plan(store: Store, vocabulary: Vocabulary, config: PlanConfig) -> Plan:
@@ -144,73 +173,137 @@ def build_plan(store: Store, vocabulary: Vocabulary, config: PlanConfig) -> Plan
     naming the setting at fault, and what the store raises.
     """
     if not config.tasks:
-        raise MixingError("the mixture is empty; name at least one task, e.g. --gin.MIXTURE=\"'microworld'\"")
+        raise MixingError("the mixture is empty; give it a training task in its tasks module, or name another")
     config = dataclasses.replace(config, tasks=tuple(sorted(config.tasks)))  # a mixture is a set
-    special = SpecialTokens(vocabulary.pad_id, vocabulary.bos_id, vocabulary.eos_id)
+    special = special_tokens(vocabulary, config.few_shot, config.shows_exemplars)
     if config.row_length <= special.overhead:
         raise PlanError(f"row_length is {config.row_length}: too short for a document; raise it")
-    manifests = {task: store.token_manifest(vocabulary.digest, task, config.split) for task in config.tasks}
+    digests, tables = _tokens(store, vocabulary, config.tasks, config.split)
     request = {
         "planner_version": PLANNER_VERSION,
-        "config": dataclasses.asdict(config),
-        "vocabulary": {"digest": vocabulary.digest, **dataclasses.asdict(special)},
-        "tokens": {task: manifest.data.xxh3 for task, manifest in manifests.items()},
+        "config": _decisive(config),
+        "vocabulary": {"digest": vocabulary.digest, "pad": special.pad, "bos": special.bos, "eos": special.eos},
+        "tokens": digests,
     }
-    digest = hashlib.blake2b(json.dumps(request, sort_keys=True).encode(), digest_size=8).hexdigest()
-    directory = store.root / "plans" / digest
-    tables = tuple(store.open_tokens(vocabulary.digest, task, config.split) for task in config.tasks)
+    exemplar_tables: tuple[TokenTable, ...] = ()
+    if config.shows_exemplars:
+        same = config.split == "train"
+        shown = (digests, tables) if same else _tokens(store, vocabulary, config.tasks, "train")
+        request["exemplar_tokens"], exemplar_tables = shown
+    if exemplar_tables or special.answer:
+        _check_inputs(config.tasks, tables)
+    directory = store.root / "plans" / _hash(request)
     if not directory.exists():
-        lengths = (config.inputs_length, config.targets_length, config.row_length)
-        pool = build_pool(config.tasks, tables, config.rates, lengths, special, config.seed)
-        _write(directory, pool, config, special, request)
-    return _open(directory, config, vocabulary.digest, special, tables)
+        pool = _pool(config, tables, exemplar_tables, special)
+        boundaries = _boundaries(pool, vocabulary, config, special, tables, exemplar_tables)
+        _write(directory, pool, config, special, request, boundaries)
+    return _open(directory, config, vocabulary.digest, special, tables, exemplar_tables)
 
 
-def _write(directory: pathlib.Path, pool: Pool, config: PlanConfig, special: SpecialTokens, request: Mapping) -> None:
-    """Write under another name, then rename the folder: a plan is there whole or not at all.
+def _tokens(
+    store: Store, vocabulary: Vocabulary, tasks: Sequence[str], split: str
+) -> tuple[dict[str, str], tuple[TokenTable, ...]]:
+    """Checksums and tables of a split of every task."""
+    digests = {task: store.token_manifest(vocabulary.digest, task, split).data.xxh3 for task in tasks}
+    return digests, tuple(store.open_tokens(vocabulary.digest, task, split) for task in tasks)
 
-    The name is random and no process id: containers that share a disk often run under the same one.
-    """
-    partial = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}")
-    with explain_full_disk(partial), contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+
+def _check_inputs(tasks: Sequence[str], tables: Sequence[TokenTable]) -> None:
+    for task, table in zip(tasks, tables, strict=True):
+        if (np.diff(table.inputs_offsets) == 0).any():
+            raise PlanError(
+                f"{task} has rows without inputs, plain documents, which neither exemplars nor an answer separator go "
+                "with;\n  set --gin.train.shots=0 and --gin.FewShot.answer_separator=\"''\", or leave the task out"
+            )
+
+
+def _decisive(config: PlanConfig) -> dict[str, Any]:
+    """The settings that a plan depends on."""
+    settings = dataclasses.asdict(config) | {"shots": shot_choices(config.shots)}
+    if not config.shows_exemplars and not config.few_shot.answer_separator:
+        del settings["shots"], settings["few_shot"]  # so plans are found that older versions made
+    if not config.left_out:
+        del settings["left_out"]
+    return settings
+
+
+def _hash(request: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(request, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _pool(
+    config: PlanConfig, tables: Sequence[TokenTable], exemplar_tables: Sequence[TokenTable], special: SpecialTokens
+) -> Pool:
+    lengths = (config.inputs_length, config.targets_length, config.row_length)
+    pool = build_pool(config.tasks, tables, config.rates, lengths, special, config.seed)
+    if not exemplar_tables:
+        return pool
+    return with_exemplars(
+        pool, tables, exemplar_tables, config.rates, lengths, special, config.seed, config.shots, config.few_shot
+    )
+
+
+def _boundaries(
+    pool: Pool, vocabulary: Vocabulary, config: PlanConfig, special: SpecialTokens,
+    tables: Sequence[TokenTable], exemplar_tables: Sequence[TokenTable],
+) -> dict[str, int]:  # fmt: skip
+    """Of the mixture's first documents, how many have a separator that tokenises otherwise together with its sides."""
+    if not special.answer and not special.exemplar:
+        return {}
+    prompts = []
+    checked = next(pool.stream()).take(slice(0, CHECKED_BOUNDARIES))
+    for task, example, start, _, _, exemplars, _ in zip(*(column.tolist() for column in checked), strict=True):
+        shown = [(exemplar_tables[task], row) for row in exemplars if row >= 0]
+        parts = [(table.inputs(row), table.targets(row)) for table, row in [*shown, (tables[task], example)]]
+        prompts.append([*parts[:-1], (parts[-1][0][start:], parts[-1][1])])
+    differs = boundary_differs(vocabulary, config.few_shot, special, prompts)
+    return {"checked_boundaries": len(prompts), "boundary_differs": int(differs.sum())}
+
+
+def _write(
+    directory: pathlib.Path,
+    pool: Pool,
+    config: PlanConfig,
+    special: SpecialTokens,
+    request: Mapping[str, Any],
+    boundaries: Mapping[str, int],
+) -> None:
+    """A plan is there whole or not at all; of several processes that make it, the first leaves its own."""
+    with atomic_folder(directory) as partial:
         rows = config.steps * config.rows_per_batch
         windows = packed_windows(pool.stream(), rows, config.row_length, special, config.seed)
-        tally = np.zeros((4, len(pool.names)), np.int64)
-        _write_rows(partial / "plan.arrow", _tallied(windows, tally, special), _rows_per_chunk(config.rows_per_batch))
+        tally = np.zeros((len(TALLIED), len(pool.names)), np.int64)
+        write_rows(partial / "plan.arrow", _tallied(windows, tally, special), _rows_per_chunk(config.rows_per_batch))
         summary = {
             "hash": directory.name,
+            "stream_hash": _hash({**request, "config": {**request["config"], "steps": None}}),
             "checksum": _checksum(partial / "plan.arrow"),
             "documents": int(tally[0].sum()),
             "fill": float(tally[3].sum() / (rows * config.row_length)),
             "tasks": [dataclasses.asdict(summary) for summary in _summaries(pool, tally)],
+            **boundaries,
             "request": request,
         }
         (partial / "plan.json").write_text(json.dumps(summary, indent=1))
-        try:
-            os.rename(partial, directory)
-        except OSError:
-            if not directory.exists():  # else another process was first, with the same plan
-                raise
 
 
 def _tallied(
-    windows: Iterator[PackedWindow], tally: Int64[np.ndarray, "4 M"], special: SpecialTokens
+    windows: Iterator[PackedWindow], tally: Int64[np.ndarray, "S M"], special: SpecialTokens
 ) -> Iterator[PackedWindow]:
-    """Count, as the windows pass: documents, truncated inputs, target tokens and tokens of each task."""
+    """Count TALLIED for each task, as the windows pass."""
     for window in windows:
         documents = window.documents
-        counted = (None, documents.inputs_start > 0, documents.targets_length + 1, documents.lengths(special))
-        for total, weights in zip(tally, counted, strict=True):
+        truncated, target_tokens = documents.inputs_start > 0, documents.targets_length + 1
+        summed = (None, truncated, target_tokens, documents.lengths(special), *counted(documents.exemplars))
+        for total, weights in zip(tally, summed, strict=True):
             total += np.bincount(documents.task, weights, minlength=len(total)).astype(np.int64)
         yield window
 
 
-def _summaries(pool: Pool, tally: Int64[np.ndarray, "4 M"]) -> Iterator[TaskSummary]:
+def _summaries(pool: Pool, tally: Int64[np.ndarray, "S M"]) -> Iterator[TaskSummary]:
     shares = tally / tally.sum(axis=1, keepdims=True).clip(1)
     for i, (name, task) in enumerate(zip(pool.names, pool.tasks, strict=True)):
-        documents, truncated, target_tokens, tokens = tally[:, i].tolist()
+        totals = dict(zip(TALLIED, tally[:, i].tolist(), strict=True))
         yield TaskSummary(
             task=name,
             source_rows=task.source_rows,
@@ -218,14 +311,11 @@ def _summaries(pool: Pool, tally: Int64[np.ndarray, "4 M"]) -> Iterator[TaskSumm
             beyond_cap=task.beyond_cap,
             usable=len(task.example),
             requested_share=float(pool.shares[i]),
-            documents=documents,
-            epochs=documents / len(task.example),
-            truncated_inputs=truncated,
-            target_tokens=target_tokens,
-            tokens=tokens,
+            epochs=totals["documents"] / len(task.example),
             share_of_examples=float(shares[0, i]),
             share_of_target_tokens=float(shares[2, i]),
             share_of_tokens=float(shares[3, i]),
+            **totals,
         )
 
 
@@ -234,28 +324,13 @@ def _rows_per_chunk(rows_per_batch: int) -> int:
     return rows_per_batch * max(1, RECORD_BATCH_ROWS // rows_per_batch)
 
 
-def _write_rows(path: pathlib.Path, windows: Iterator[PackedWindow], rows_per_chunk: int) -> None:
-    schema = pa.schema([pa.field("documents", pa.list_(_DOCUMENT), nullable=False)])
-    with pa.ipc.new_file(str(path), schema) as writer:
-        waiting = schema.empty_table()
-        for window in windows:
-            waiting = pa.concat_tables([waiting, pa.table([_documents_column(window)], schema=schema)])
-            while len(waiting) >= rows_per_chunk:
-                writer.write_table(waiting.slice(0, rows_per_chunk).combine_chunks())
-                waiting = waiting.slice(rows_per_chunk)
-        if len(waiting):
-            writer.write_table(waiting.combine_chunks())
-
-
-def _documents_column(window: PackedWindow) -> pa.Array:
-    none = pa.ListArray.from_arrays(np.zeros(len(window.documents.task) + 1, np.int32), pa.array([], pa.int32()))
-    columns = [pa.array(column) for column in window.documents]
-    values = pa.StructArray.from_arrays([*columns, none], fields=list(_DOCUMENT))
-    return pa.ListArray.from_arrays(pa.array(window.row_offsets), values)
-
-
 def _open(
-    directory: pathlib.Path, config: PlanConfig, digest: str, special: SpecialTokens, tables: Sequence[TokenRows]
+    directory: pathlib.Path,
+    config: PlanConfig,
+    digest: str,
+    special: SpecialTokens,
+    tables: tuple[TokenRows, ...],
+    exemplar_tables: tuple[TokenRows, ...],
 ) -> Plan:
     try:
         summary = json.loads((directory / "plan.json").read_text())
@@ -263,18 +338,11 @@ def _open(
             raise ValueError("the checksum of plan.arrow differs")
     except (OSError, ValueError, KeyError) as error:
         raise PlanError(f"the plan in {directory} is damaged ({error}); delete the folder, and run again") from error
-    with pa.memory_map(str(directory / "plan.arrow")) as source, pa.ipc.open_file(source) as reader:
-        chunks = tuple(_chunk(reader.get_batch(i).column(0)) for i in range(reader.num_record_batches))
     tasks = tuple(TaskSummary(**task) for task in summary["tasks"])
     return Plan(
-        directory, summary["hash"], config, digest, special, tasks, summary["documents"], summary["fill"],
-        tuple(tables), chunks,
+        directory, summary["hash"], summary["stream_hash"], config, digest, special, tasks, summary["documents"],
+        summary["fill"], tables, exemplar_tables, read_chunks(directory / "plan.arrow"),
     )  # fmt: skip
-
-
-def _chunk(column: pa.ListArray) -> PackedWindow:
-    offsets: Int32[np.ndarray, " R"] = column.offsets.to_numpy()
-    return PackedWindow(Documents(*(column.values.field(name).to_numpy() for name in Documents._fields)), offsets)
 
 
 def _checksum(path: pathlib.Path) -> str:

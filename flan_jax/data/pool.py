@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Float64, Int32, Int64, UInt64
 
 from flan_jax.data.composition import Documents, SpecialTokens, TokenRows, fit
+from flan_jax.data.exemplars import FewShot, Repertoire, joined, repertoire, shot_choices
 from flan_jax.data.mixing import MixingError, Rates, Visits, mixing_shares, scheduled
 from flan_jax.data.permutation import derive_key, keyed_hash, permuted
+from flan_jax.data.token_table import TokenTable
 
 STRETCH = 16_384  # slots of the mixture's order made at once
 
@@ -49,6 +51,31 @@ def candidates(
 
 
 @dataclasses.dataclass(frozen=True)
+class Shown:
+    """What is shown before each document of a pool.
+
+    shots: the numbers of exemplars a document may have; which one is chosen by a hash of `keys` (of the tasks) and the
+    visit.   budget: of exemplars and inputs.   most: tokens of a row that documents can use.
+    """
+
+    repertoire: Repertoire
+    shots: Int32[np.ndarray, " S"]
+    keys: UInt64[np.ndarray, " M"]
+    budget: int
+    most: int
+
+    def before(
+        self, visits: Visits, epoch: Int64[np.ndarray, " N"], found: Int64[np.ndarray, " N"],
+        inputs: Int32[np.ndarray, " N"], targets: Int32[np.ndarray, " N"],
+    ) -> tuple[Int32[np.ndarray, "N K"], Int32[np.ndarray, " N"]]:  # fmt: skip
+        """Exemplars of the documents `found` in the pool, and their tokens; every epoch draws anew."""
+        chosen = keyed_hash(self.keys[visits.task], visits.visit) % np.uint64(len(self.shots))
+        room = np.minimum(self.budget - inputs, self.most - inputs - targets)
+        key = keyed_hash(self.repertoire.key[found], epoch)
+        return self.repertoire.show(found, key, self.shots[chosen], room, int(self.shots.max()))
+
+
+@dataclasses.dataclass(frozen=True)
 class Pool:
     """The candidates of all tasks end to end, with what is needed to look up any visit of any task."""
 
@@ -59,6 +86,7 @@ class Pool:
     epoch_keys: UInt64[np.ndarray, " M"]
     columns: tuple[Int32[np.ndarray, " N"], ...]  # example, inputs_start, inputs_length, targets_length
     sizes: Int64[np.ndarray, " M"]
+    shown: Shown | None = None
 
     def documents(self, visits: Visits) -> Documents:
         """Visit k of a task of n usable examples is in epoch k // n; each epoch sees every example once, reshuffled."""
@@ -66,7 +94,11 @@ class Pool:
         epoch, place = np.divmod(visits.visit, sizes)
         found = permuted(place, sizes, keyed_hash(self.epoch_keys[visits.task], epoch))
         found += (np.cumsum(self.sizes) - self.sizes)[visits.task]
-        return Documents(visits.task, *(column[found] for column in self.columns))
+        columns = [column[found] for column in self.columns]
+        exemplars, tokens = np.zeros((len(found), 0), np.int32), np.zeros(len(found), np.int32)
+        if self.shown is not None:
+            exemplars, tokens = self.shown.before(visits, epoch, found, *columns[2:])
+        return Documents(visits.task, *columns, exemplars=exemplars, exemplars_length=tokens)
 
     def stream(self) -> Iterator[Documents]:
         """The mixture's documents in order, without end."""
@@ -74,6 +106,12 @@ class Pool:
         while True:
             yield self.documents(scheduled(self.shares, self.place_keys, start, start + STRETCH))
             start += STRETCH
+
+
+def _usable(
+    table: TokenRows, lengths: tuple[int, int, int], special: SpecialTokens, rates: Rates, seed: int, name: str
+) -> Candidates:
+    return candidates(table, lengths, special, rates.example_cap, derive_key("cap", seed, name))
 
 
 def build_pool(
@@ -86,8 +124,7 @@ def build_pool(
 ) -> Pool:
     """Find every task's candidates and share.  Raises MixingError, saying why, where a task has nothing to give."""
     tasks = tuple(
-        candidates(table, lengths, special, rates.example_cap, derive_key("cap", seed, name))
-        for name, table in zip(names, tables, strict=True)
+        _usable(table, lengths, special, rates, seed, name) for name, table in zip(names, tables, strict=True)
     )
     for name, task in zip(names, tasks, strict=True):
         if task.over_long == task.source_rows > 0:
@@ -104,4 +141,36 @@ def build_pool(
         np.asarray([derive_key("epoch", seed, name) for name in names], np.uint64),
         tuple(np.concatenate(parts) for parts in list(zip(*tasks, strict=True))[:4]),
         np.asarray([len(task.example) for task in tasks], np.int64),
+    )
+
+
+def with_exemplars(
+    pool: Pool,
+    tables: Sequence[TokenTable],
+    train: Sequence[TokenTable],
+    rates: Rates,
+    lengths: tuple[int, int, int],
+    special: SpecialTokens,
+    seed: int,
+    shots: int | Sequence[int],
+    few_shot: FewShot,
+) -> Pool:
+    """The pool whose documents are shown rows of the tables `train`, of those only that a mixture of them would visit.
+
+    Arguments as of `build_pool`; `tables` are the pool's own.
+    """
+    parts = []
+    for name, own, table, rows in zip(pool.names, pool.tasks, tables, train, strict=True):
+        usable = own if rows is table else _usable(rows, lengths, special, rates, seed, name)
+        templates = np.unique(table.template)
+        parts.append(repertoire(name, rows, usable.example, table, own.example, templates, few_shot, special, seed))
+    return dataclasses.replace(
+        pool,
+        shown=Shown(
+            joined(parts),
+            np.asarray(shot_choices(shots), np.int32),
+            np.asarray([derive_key("shots", seed, name) for name in pool.names], np.uint64),
+            few_shot.budget,
+            lengths[2] - special.overhead,
+        ),
     )

@@ -1,11 +1,13 @@
 """The token layer of one split, memory-mapped: numpy views of the file, nothing copied."""
 
 import functools
+import itertools
 import pathlib
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Int
+import xxhash
+from jaxtyping import Bool, Int, UInt64
 
 from flan_jax.data.manifest import corrupt
 
@@ -59,6 +61,14 @@ class TokenTable:
     def example_id(self) -> np.ndarray:
         """Object array of str [rows], read when first asked for."""
         return self._batch.column("example_id").to_numpy(zero_copy_only=False)
+
+    @functools.cached_property
+    def example_hashes(self) -> UInt64[np.ndarray, " rows"]:
+        """A hash of every example id; the ids themselves are not held."""
+        _, offsets, values = self._batch.column("example_id").buffers()
+        ids, bounds = memoryview(values or b""), np.frombuffer(offsets, np.int64)[: self.num_rows + 1].tolist()
+        hashes = (xxhash.xxh3_64_intdigest(ids[start:stop]) for start, stop in itertools.pairwise(bounds))
+        return np.fromiter(hashes, np.uint64, self.num_rows)
 
     def inputs(self, row: int) -> Int[np.ndarray, " tokens"]:
         return self.inputs_values[self.inputs_offsets[row] : self.inputs_offsets[row + 1]]

@@ -4,16 +4,18 @@ import dataclasses
 import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from flan_jax.data.exemplars import FewShot
 from flan_jax.data.store import Store
 from flan_jax.data.task import Task, TaskRegistry, load_registry
 from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.errors import FlanJaxError
+from flan_jax.evaluation.few_shot import Shots, check_train_splits, choose_shots, shots_note
 from flan_jax.evaluation.generation import generate
 from flan_jax.evaluation.metrics import get_metrics
 from flan_jax.evaluation.provenance import code_version, library_versions, parameter_digest
@@ -24,8 +26,9 @@ from flan_jax.evaluation.summary import results_table
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import Params
 from flan_jax.progress import Progress
-from flan_jax.training.checkpoints import load_params
+from flan_jax.training.checkpoints import load_params, run_and_step
 from flan_jax.training.partitioning import MeshConfig, make_mesh
+from flan_jax.training.processes import join_processes
 
 
 class EvaluationError(FlanJaxError, RuntimeError):
@@ -40,7 +43,10 @@ class Scoring:
     examples, selection_examples: at most so many examples a task, chosen by a hash of their ids; None for all.
     score_eos: whether EOS after an option counts towards its score (see `requests.build_requests`).
     max_new_tokens: the longest generated answer.  row_width, tokens_per_batch: see `ranking.score_options`.
-    replicates, seed: of the bootstrap behind the intervals.
+    shots: exemplars in front of each question, or "paper" for the number that the paper of each task gives.
+    few_shot: which ones, and how they are set off.  allow_zero_shot: show none, instead of refusing, to a task that has
+      no train split or no number in the paper.
+    replicates: of the bootstrap behind the intervals.  seed: of that, and of the draw of exemplars.
     """
 
     split: str = "test"
@@ -49,6 +55,9 @@ class Scoring:
     selection_examples: int | None = None
     score_eos: bool = False
     max_new_tokens: int = 64
+    shots: Shots = 0
+    few_shot: FewShot = dataclasses.field(default_factory=FewShot)
+    allow_zero_shot: bool = False
     row_width: int = 256
     tokens_per_batch: int = 4096
     replicates: int = 1000
@@ -64,7 +73,12 @@ class EvaluateConfig(Scoring):
     none.  tasks: the module that declares them.
     vocabulary: as in `prepare`; empty for the one saved with the checkpoint.
     accept_stale: score on a store made with other templates, and say so in the results.
-    output: the directory of the results; empty for `<run>/evaluations/<step>-<mixture>-<split>`.
+    unavailable: "skip" scores without tasks that `prepare` was told to leave out of the store, and says so in the
+      results; "error" refuses.
+    output: the directory of the results; empty for `<run>/evaluations/<step>-<mixture>-<split>`, and behind it
+      `-<k>-shot` where exemplars are shown.
+    mesh: None for the first device, or where there are several processes for all devices.
+    coordinator, num_processes, process_id: as in `train`.
     """
 
     checkpoint: str
@@ -75,7 +89,11 @@ class EvaluateConfig(Scoring):
     vocabulary: str = ""
     output: str = ""
     accept_stale: bool = False
+    unavailable: Literal["error", "skip"] = "error"
     mesh: MeshConfig | None = None
+    coordinator: str | None = None
+    num_processes: int | None = None
+    process_id: int | None = None
 
 
 def evaluate(config: EvaluateConfig) -> Results:
@@ -84,28 +102,40 @@ def evaluate(config: EvaluateConfig) -> Results:
     Raises EvaluationError if the vocabulary is not the checkpoint's, and whatever loading the parts raises.
     """
     tasks = find_tasks(load_registry(config.tasks), config.mixture)
-    mesh = make_mesh(config.mesh) if config.mesh is not None else None
+    join_processes(config.coordinator, config.num_processes, config.process_id)
+    mesh = make_mesh(config.mesh) if config.mesh is not None or jax.process_count() > 1 else None
     model_config, params, metadata = load_params(config.checkpoint, config.step, mesh)
-    run = run_directory(config.checkpoint)
+    run = pathlib.Path(run_and_step(config.checkpoint)[0])
     store = Store(config.store, config.accept_stale)
+    splits = tuple(filter(None, (config.split, config.selection_split)))
+    left_out = store.without([task.name for task in tasks], splits) if config.unavailable == "skip" else ()
+    tasks = [task for task in tasks if task.name not in left_out]
+    if not tasks:
+        raise EvaluationError(f"{store.root} was prepared without any task of {config.mixture}; get their data first")
     vocabulary = store.find_vocabulary(config.vocabulary or str(run / "vocabulary"))
     if vocabulary.digest != metadata["vocabulary_digest"]:
         raise EvaluationError(
             f"{config.checkpoint} was trained with vocabulary {metadata['vocabulary_digest'][:12]}, but "
-            f"{config.vocabulary or run / 'vocabulary'} is {vocabulary.digest[:12]}; leave --gin.evaluate.vocabulary "
-            "empty to use the checkpoint's own"
+            f"{config.vocabulary or run / 'vocabulary'} is {vocabulary.digest[:12]}; set "
+            "--gin.VOCABULARY=\"''\" to use the checkpoint's own"
         )
     provenance = {
         "checkpoint": {"directory": str(run.absolute()), "step": metadata["step"]},
         "plan_hash": metadata.get("plan_hash"),
         "training_seed": metadata.get("seed"),
+        "left_out": list(left_out),
     }
     results = evaluate_params(model_config, params, vocabulary, store, tasks, config, provenance=provenance, mesh=mesh)
     names = config.mixture if isinstance(config.mixture, str) else "+".join(config.mixture)
-    output = pathlib.Path(config.output or run / "evaluations" / f"{metadata['step']}-{names}-{config.split}")
+    shots = f"-{config.shots}-shot" if config.shots else ""
+    output = pathlib.Path(config.output or run / "evaluations" / f"{metadata['step']}-{names}-{config.split}{shots}")
     if jax.process_index() == 0:
         results.write(output)
         print(results_table(results.summary))
+        if note := shots_note(results.provenance["shots"], results.provenance["counts"], config.split):
+            print(f"\n{note}")
+        if left_out:
+            print(f"\nwithout {', '.join(left_out)}, left out of {store.root}")
         print(f"\n{output}")
     return results
 
@@ -140,6 +170,7 @@ def evaluate_params(
     requests, counts = gather_requests(vocabulary, store, tasks, scoring, model_config.max_length)
     with Progress(len(requests), "questions", label) as progress:
         rows = answer(model_config, params, vocabulary, requests, scoring, mesh, progress)
+    settings = dataclasses.asdict(scoring)
     selected = scoring.selection_split if any(r.split == scoring.selection_split for r in requests) else None
     return Results(
         rows=rows_table(rows, metrics), metrics=metrics, split=scoring.split,
@@ -150,7 +181,8 @@ def evaluate_params(
             "parameter_digest": parameter_digest(params),
             "model": dataclasses.asdict(model_config),
             "vocabulary_digest": vocabulary.digest,
-            "scoring": {f.name: getattr(scoring, f.name) for f in dataclasses.fields(Scoring)},
+            "scoring": {f.name: settings[f.name] for f in dataclasses.fields(Scoring)},
+            "shots": choose_shots(tasks, scoring.shots, scoring.allow_zero_shot),
             "templates": {task.name: [t.index for t in task.templates if t.forward] for task in tasks},
             "task_fingerprints": {task.name: task.fingerprint for task in tasks},
             "stale_splits": sorted(store.stale),
@@ -169,6 +201,8 @@ def gather_requests(
         splits[scoring.selection_split] = scoring.selection_examples
     requests: list[Request] = []
     counts: dict[tuple[str, str], Counter[str]] = {}
+    shots = choose_shots(tasks, scoring.shots, scoring.allow_zero_shot)
+    check_train_splits(store, tasks, shots, vocabulary.digest)
     for task in tasks:
         if scoring.split not in task.splits:
             raise EvaluationError(f"task {task.name} has no split {scoring.split!r}, only {', '.join(task.splits)}")
@@ -178,7 +212,8 @@ def gather_requests(
             store.check(task, split, vocabulary.digest)
             made, counted = build_requests(
                 store, vocabulary, task, split, window=window, examples=examples, score_eos=scoring.score_eos,
-                max_new_tokens=scoring.max_new_tokens,
+                max_new_tokens=scoring.max_new_tokens, shots=shots[task.name], few_shot=scoring.few_shot,
+                seed=scoring.seed,
             )  # fmt: skip
             requests += made
             counts[task.name, split] = counted
@@ -233,9 +268,3 @@ def find_tasks(registry: TaskRegistry, names: str | tuple[str, ...]) -> list[Tas
     if not found:
         raise EvaluationError("no task to evaluate; set --gin.MIXTURE=\"'name'\"")
     return list(found.values())
-
-
-def run_directory(checkpoint: str) -> pathlib.Path:
-    """The run that a checkpoint belongs to; `checkpoint` may be the run's directory or `checkpoints/<step>` in it."""
-    path = pathlib.Path(checkpoint)
-    return path.parents[1] if path.name.isdigit() and path.parent.name == "checkpoints" else path

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
+from flan_jax.data.exemplars import FewShot, special_tokens
 from flan_jax.data.store import Store
 from flan_jax.data.task import Task
 from flan_jax.data.text_layer import example_hash
 from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.errors import FlanJaxError
+from flan_jax.evaluation.few_shot import Exemplars, show_exemplars
 
 Tokens = Int[np.ndarray, " _"]
 
@@ -66,7 +68,7 @@ def fit(request: Request, window: int, keep: int = 0) -> Request:
     The question is cut as a whole: all options see the same context.  Raises RequestError if not one token of it
     would be left beside the longest option or the tokens to generate.
     """
-    reserve = max((len(option) - 1 for option in request.options), default=request.max_new_tokens)
+    reserve = _reserve(request)
     room = window - reserve
     if len(request.context) <= room:
         return request
@@ -85,6 +87,11 @@ def fit(request: Request, window: int, keep: int = 0) -> Request:
     return dataclasses.replace(request, context=context, truncated=cut)
 
 
+def _reserve(request: Request) -> int:
+    """Tokens of the window that the answer takes; the last of an option is only predicted."""
+    return max((len(option) - 1 for option in request.options), default=request.max_new_tokens)
+
+
 def choose_examples(ids: Sequence[str], count: int | None, task: str) -> frozenset[str]:
     """`count` of the examples (None: all), by the hash of their ids that `prepare` caps splits by.
 
@@ -96,30 +103,39 @@ def choose_examples(ids: Sequence[str], count: int | None, task: str) -> frozens
 def build_requests(
     store: Store, vocabulary: Vocabulary, task: Task, split: str, *, window: int,
     examples: int | None = None, score_eos: bool = False, max_new_tokens: int = 64,
+    shots: int = 0, few_shot: FewShot | None = None, seed: int = 0,
 ) -> tuple[list[Request], Counter[str]]:  # fmt: skip
     """The requests of one prepared task and split: every chosen example under every forward template.
 
     window: the most tokens the model takes.  examples: at most so many, chosen by id.
     score_eos: whether the end-of-sequence token after an option counts towards its score.  T0 and seqio count it (it
     works as a penalty on length); lm-evaluation-harness and this project's default do not.
+    shots: exemplars in front of each question, fewer where `few_shot.budget` or the window have no room for them; the
+    question itself is cut only if it is too long alone.  seed: of their draw.
     Also returns counts: of questions `truncated`, with `duplicate_options`, with `boundary_differs` (tokenised apart
-    otherwise than together), and `scored_against_target` (generation rows without references of their own).
+    otherwise than together), and `scored_against_target` (generation rows without references of their own); with shots
+    those of `few_shot.show_exemplars`.
     Raises RequestError naming the row for an empty option, an answer that is no option, or nothing to score against.
     """
+    few_shot = few_shot or FewShot()
+    special = special_tokens(vocabulary, few_shot, shots > 0)
     text = store.open_text(task.name, split)
     table = store.open_tokens(vocabulary.digest, task.name, split)
     forward = {template.index for template in task.templates if template.forward}
     example_ids = text["example_id"].to_pylist()
     chosen = choose_examples(example_ids, examples, task.name)
+    rows = [i for i, one in enumerate(example_ids) if one in chosen and int(table.template[i]) in forward]
+    if not rows:
+        raise RequestError(
+            f"{task.name}/{split}: the store has no row under a template that can be evaluated "
+            f"({len(example_ids)} rows, templates {sorted(forward)}); prepare the split again"
+        )
     columns = {name: text[name].to_pylist() for name in ("inputs", "targets", "options", "references")}
     start = [] if vocabulary.bos_id is None else [vocabulary.bos_id]
     end = [vocabulary.eos_id] if score_eos else []
     requests: list[Request] = []
     counts: Counter[str] = Counter()
-    for row, example_id in enumerate(example_ids):
-        template = int(table.template[row])
-        if example_id not in chosen or template not in forward:
-            continue
+    for row in rows:
         texts = tuple(columns["options"][row] or ())
         references = tuple(columns["references"][row] or ())
         target = columns["targets"][row].strip()
@@ -127,28 +143,36 @@ def build_requests(
             counts["scored_against_target"] += not texts
             references = (target,)
         request = Request(
-            task=task.name, cluster=task.cluster, split=split, example_id=example_id, template=template,
-            context=_joined(start, table.inputs(row)),
+            task=task.name, cluster=task.cluster, split=split, example_id=example_ids[row],
+            template=int(table.template[row]), context=_joined(start, table.inputs(row), special.answer),
             options=tuple(_joined(option, end) for option in (table.options(row) if texts else ())),
             option_texts=texts, answer=int(table.answer[row]), references=references, inputs=columns["inputs"][row],
             max_new_tokens=0 if texts else max_new_tokens, boundary_differs=bool(table.boundary_differs[row]),
         )  # fmt: skip
         _check(request, len(end))
-        request = fit(request, window, len(start))
-        counts["truncated"] += request.truncated > 0
         counts["boundary_differs"] += request.boundary_differs
         counts["duplicate_options"] += len({one.strip() for one in texts}) < len(texts)
         requests.append(request)
-    if not requests:
-        raise RequestError(
-            f"{task.name}/{split}: the store has no row under a template that can be evaluated "
-            f"({len(example_ids)} rows, templates {sorted(forward)}); prepare the split again"
+    if shots:
+        room = np.array([window - _reserve(request) - len(request.context) for request in requests])
+        shown, counted = show_exemplars(
+            store, vocabulary, task, table, np.array(rows), room, shots, few_shot, special, seed
         )
+        requests = [_behind(request, exemplars, len(start)) for request, exemplars in zip(requests, shown, strict=True)]
+        counts += counted
+    requests = [fit(request, window, len(start)) for request in requests]
+    counts["truncated"] = sum(request.truncated > 0 for request in requests)
     return requests, +counts
 
 
-def _joined(first: Sequence[int] | Tokens, second: Sequence[int] | Tokens) -> Tokens:
-    return np.concatenate([np.asarray(first, np.int32), np.asarray(second, np.int32)])
+def _behind(request: Request, exemplars: Exemplars, keep: int) -> Request:
+    """The request with its context behind the exemplars; the first `keep` tokens (the BOS) stay first."""
+    context = _joined(request.context[:keep], exemplars.tokens, request.context[keep:])
+    return dataclasses.replace(request, context=context, exemplars=exemplars.ids)
+
+
+def _joined(*parts: Sequence[int] | Tokens) -> Tokens:
+    return np.concatenate([np.asarray(part, np.int32) for part in parts])
 
 
 def _check(request: Request, end: int) -> None:

@@ -29,7 +29,7 @@ def read_plainly(plan: Plan, step: int) -> Batch:
     for row in range(plan.rows_per_batch):
         tokens, positions, segment_ids, weights = [], [], [], []
         for i, document in enumerate(np.flatnonzero(row_of_document == row)):
-            task, example, start, _, _ = (int(column[document]) for column in documents)
+            task, example, start = (int(column[document]) for column in documents[:3])
             table = plan.tables[task]
             inputs = table.inputs_values[table.inputs_offsets[example] : table.inputs_offsets[example + 1]][start:]
             targets = table.targets_values[table.targets_offsets[example] : table.targets_offsets[example + 1]]

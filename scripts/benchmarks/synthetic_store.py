@@ -31,9 +31,10 @@ def flan_like_lengths(tasks: int, rows: int, seed: int = 0) -> dict[str, Lengths
 
 
 def write_store(
-    root: pathlib.Path, vocabulary: Vocabulary, lengths: Mapping[str, Lengths], seed: int = 0, split: str = "train"
-) -> Store:
-    """A store with the token layer alone.  Tokens are at least 10: none is a special one."""
+    root: pathlib.Path, vocabulary: Vocabulary, lengths: Mapping[str, Lengths], seed: int = 0, split: str = "train",
+    templates: int = 10,
+) -> Store:  # fmt: skip
+    """A store with the token layer alone: templates in turn, tokens of at least 10, so that none is a special one."""
     store = Store(root)
     rng = np.random.default_rng(seed)
     for task, (inputs_lengths, targets_lengths) in lengths.items():
@@ -46,7 +47,7 @@ def write_store(
             _ragged(rng, targets_lengths),
             pa.LargeListArray.from_arrays(pa.array(np.zeros(rows + 1, np.int64)), no_options),
             pa.array(np.full(rows, -1, np.int32)),
-            pa.array(np.zeros(rows, np.int32)),
+            pa.array(np.arange(rows, dtype=np.int32) % templates),
             pa.array(np.zeros(rows, np.uint8)),
             pa.array([str(i) for i in range(rows)], pa.large_string()),
         ]

@@ -46,7 +46,7 @@ def plainly(plan: Plan, step: int) -> Batch:
     rows: list[list[tuple[int, int, int, float]]] = [[] for _ in range(plan.rows_per_batch)]
     documents, row_of_document = plan.step_documents(step, 0, plan.rows_per_batch)
     segments = [0] * plan.rows_per_batch
-    for task, example, start, _, _, row in zip(*(c.tolist() for c in documents), row_of_document.tolist(), strict=True):
+    for task, example, start, *_, row in zip(*(c.tolist() for c in documents), row_of_document.tolist(), strict=True):
         table = plan.tables[task]
         inputs = table.inputs_values[table.inputs_offsets[example] : table.inputs_offsets[example + 1]][start:]
         targets = table.targets_values[table.targets_offsets[example] : table.targets_offsets[example + 1]]
