@@ -61,7 +61,8 @@ class TextManifest(Manifest):
     """Of a text layer file.  Counts are of source examples unless they say rows: an example seen is kept or dropped.
 
     `templates` is "hashed" (one template an example, chosen by `seed`) or "forward" (every forward template; `seed`
-    is None, and `eval_examples` is the cap).  `template_digest` is the sha256 of the template file, "" without one.
+    is None, and `eval_examples` is the cap).  `template_digest` is the sha256 of the template file, "" without one;
+    `source_digest` the task's.
     """
 
     cluster: str
@@ -81,6 +82,7 @@ class TextManifest(Manifest):
     kept: int
     dropped: dict[str, int]
     rows_dropped: dict[str, int]
+    source_digest: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

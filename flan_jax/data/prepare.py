@@ -7,14 +7,19 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from flan_jax.data.atomic import remove_partial
 from flan_jax.data.manifest import AnyManifest, CorruptStore, TextManifest, TokenManifest, read_manifest
-from flan_jax.data.prepare_jobs import Outcome, TextJob, TokenJob, run_jobs
+from flan_jax.data.prepare_jobs import Job, Outcome, TextJob, TokenJob, run_jobs
+from flan_jax.data.prepare_sources import estimate, headline, look, record, refuse
+from flan_jax.data.prepare_summary import Prepared as Prepared
+from flan_jax.data.prepare_summary import PreparedSplit as PreparedSplit
+from flan_jax.data.prepare_summary import summary
 from flan_jax.data.store import Store
 from flan_jax.data.task import Task, TaskRegistry, load_registry
-from flan_jax.data.text_layer import text_request
+from flan_jax.data.text_layer import changed_since, text_request
 from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.data.vocabulary_training import prepare_vocabulary, trained_size
 from flan_jax.errors import FlanJaxError
@@ -24,6 +29,10 @@ SPLITS = ("train", "validation", "test")
 
 class PrepareFailed(FlanJaxError):
     """Some splits could not be prepared; all others are.  Lists every failure."""
+
+
+class PrepareError(FlanJaxError, ValueError):
+    """Settings that cannot be followed."""
 
 
 class UnknownName(FlanJaxError):
@@ -42,6 +51,10 @@ class PrepareConfig:
     eval_examples: at most so many examples of a validation or test split, chosen by a hash of their ids; None: all.
     processes: how many work at once; None: one for each core.
     verify: read every file that is kept and compare its checksum, not only its size.
+    unavailable: "error" refuses, before anything is made, if data of the mixture are not there; "skip" leaves them out
+        and notes it in the store, for runs over the mixture to say.
+    beam: None works in processes of this machine; else the options of an Apache Beam pipeline that does the work, and
+        beam_parts a folder that its workers and this machine reach (None: in the store); see `prepare_beam.py`.
     """
 
     mixture: str | tuple[str, ...]
@@ -54,33 +67,21 @@ class PrepareConfig:
     eval_examples: int | None = 500
     processes: int | None = None
     verify: bool = True
+    unavailable: Literal["error", "skip"] = "error"
+    beam: tuple[str, ...] | None = None
+    beam_parts: str | None = None
 
-
-@dataclasses.dataclass(frozen=True)
-class PreparedSplit:
-    """A split that is in the store now.  `made` says why it was made: "new", "templates or source changed", ...; ""
-    if it was there.  `seconds` went into making it."""
-
-    text: TextManifest
-    tokens: TokenManifest
-    made: str
-    seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Prepared:
-    """`vocabulary` is the directory to name as VOCABULARY from here on."""
-
-    vocabulary: str
-    vocabulary_digest: str
-    splits: tuple[PreparedSplit, ...]
+    def __post_init__(self) -> None:
+        if self.beam_parts is not None and self.beam is None:
+            raise PrepareError('prepare.beam_parts is set without prepare.beam; set --gin.prepare.beam="()" or more')
 
 
 def prepare(config: PrepareConfig) -> Prepared:
     """Bring the store to what `config` asks for and print what there is; a second run finds nothing to do.
 
     A split is made in a temporary file and appears whole, so a run can be killed at any moment and started again.
-    Raises PrepareFailed after doing all that could be done; UnknownName, VocabularyError.
+    Raises SourcesUnavailable; PrepareFailed after doing all that could be done; UnknownName, VocabularyError, and
+    PipelineFailed of Beam.
     """
     began = time.monotonic()
     registry = load_registry(config.tasks)
@@ -88,21 +89,31 @@ def prepare(config: PrepareConfig) -> Prepared:
     size = trained_size(config.vocabulary)
     learned_from = [] if size is None else _train_splits(_wanted(registry, config.vocabulary_mixture or config.mixture))
     processes = config.processes or len(os.sched_getaffinity(0))
+    run = _beam_runner(config) if config.beam is not None else lambda jobs, label: run_jobs(jobs, processes, label)
     store = Store(config.store, verify=config.verify)
     with _alone(store.root):
         for layer in ("text", "tokens", "vocabularies"):
             remove_partial(store.root / layer)
-        kept, made = _needed_text(store, wanted | dict(learned_from), config)
-        jobs = [TextJob(config.tasks, config.store, *key, config.seed, config.eval_examples) for key in made]
-        outcomes = run_jobs(jobs, processes, "text")
+        tasks = wanted | dict(learned_from)
+        kept, made = _needed_text(store, tasks, config)
+        sizes, missing = look({key: tasks[key] for key in made})
+        if config.unavailable == "error":
+            refuse(missing)
+        for told in (estimate(sizes, processes), f"{headline(missing)}; listed at the end" if missing else ""):
+            print(told, end="\n" if told else "", flush=True)
+        jobs = [
+            TextJob(config.tasks, config.store, *key, config.seed, config.eval_examples, sizes[key]) for key in sizes
+        ]
+        outcomes = run(jobs, "text")
         texts = {key: kept[key] for key in kept} | _manifests(outcomes)
-        if any(key not in texts for key, _ in learned_from):  # other text would be another vocabulary
+        record(store, missing, list(texts))
+        learned_from = [key for key, _ in learned_from if key not in missing]
+        if any(key not in texts for key in learned_from):  # other text would be another vocabulary
             _raise_failures(outcomes)
-        learned_texts = [texts[key] for key, _ in learned_from]
+        learned_texts = [texts[key] for key in learned_from]
         vocabulary, directory = prepare_vocabulary(store, config.vocabulary, learned_texts, config.vocabulary_rows)
         tokens, retokenised = _needed_tokens(store, vocabulary, [texts[key] for key in wanted if key in texts])
-        token_jobs = [TokenJob(config.store, str(directory), texts[key]) for key in retokenised]
-        token_outcomes = run_jobs(token_jobs, processes, "tokens")
+        token_outcomes = run([TokenJob(config.store, str(directory), texts[key]) for key in retokenised], "tokens")
         tokens |= _manifests(token_outcomes)
     seconds: dict[tuple[str, str], float] = {}
     for outcome in (*outcomes, *token_outcomes):
@@ -116,10 +127,21 @@ def prepare(config: PrepareConfig) -> Prepared:
             for key in wanted
             if key in tokens
         ),
+        missing,
     )
     print(summary(prepared, time.monotonic() - began))
     _raise_failures([*outcomes, *token_outcomes])
     return prepared
+
+
+def _beam_runner(config: PrepareConfig) -> Callable[[Sequence[Job], str], list[Outcome]]:
+    try:
+        from flan_jax.data import prepare_beam
+    except ImportError as error:
+        raise PrepareError(f"prepare.beam needs Apache Beam ({error}):   pip install 'flan-jax[beam]'") from error
+    options = config.beam or ()
+    folder = config.beam_parts or str((pathlib.Path(config.store) / "parts").absolute())
+    return lambda jobs, label: prepare_beam.run_jobs(jobs, options, folder, label)
 
 
 def _wanted(registry: TaskRegistry, names: str | tuple[str, ...]) -> dict[tuple[str, str], Task]:
@@ -140,7 +162,7 @@ def _wanted(registry: TaskRegistry, names: str | tuple[str, ...]) -> dict[tuple[
             except KeyError as no_task:
                 raise UnknownName(
                     f"{name!r} is neither a mixture ({no_mixture.args[0]}) nor a task ({no_task.args[0]});"
-                    f" set --gin.MIXTURE"
+                    f" set --gin.prepare.mixture"
                 ) from no_task
             continue
         for task in mixture.train:
@@ -163,8 +185,7 @@ def _needed_text(
         manifest, why = _whole(store, TextManifest, store.text_path(name, split))
         if manifest:
             request = text_request(task, split, config.seed, config.eval_examples)
-            changed = [key for key, value in request.items() if getattr(manifest, key) != value]
-            why = ", ".join(changed).replace("fingerprint", "templates or source") + " changed" if changed else ""
+            why = changed_since(manifest, request)
         if manifest and not why:
             kept[name, split] = manifest
         else:
@@ -222,27 +243,3 @@ def _alone(root: pathlib.Path) -> Iterator[None]:
             print(f"another prepare is at work in {root}; waiting for it", file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def summary(prepared: Prepared, seconds: float) -> str:
-    """A line for every split that was made, with what was dropped and why, and one for all that were there."""
-    lines = []
-    made = [split for split in prepared.splits if split.made]
-    if made:
-        counts = f"{'seen':>8} {'kept':>8} {'rows':>8} {'tokens':>11} {'rows/s':>8} {'MB':>7}"
-        lines.append(f"{'task':32} {'split':10} {counts}  notes")
-    for split in made:
-        text, tokens = split.text, split.tokens
-        notes = [split.made] if split.made != "new" else []
-        notes += [f"{count:,} dropped: {reason}" for reason, count in text.dropped.items()]
-        notes += [f"{count:,} rows dropped: {reason}" for reason, count in text.rows_dropped.items()]
-        notes += [f"{tokens.boundary_differs:,} rows tokenise otherwise joined"] if tokens.boundary_differs else []
-        lines.append(
-            f"{text.task:32} {text.split:10} {text.seen:8,} {text.kept:8,} {text.rows:8,}"
-            f" {tokens.input_tokens + tokens.target_tokens:11,} {text.rows / max(split.seconds, 1e-9):8,.0f}"
-            f" {(text.data.size + tokens.data.size) / 1e6:7.1f}  {'; '.join(notes)}"
-        )
-    there = len(prepared.splits) - len(made)
-    total = f"{len(made)} splits made, {there} were there already, in {seconds:.1f} s"
-    lines.append(f"{total}; vocabulary {prepared.vocabulary}")
-    return "\n".join(lines)

@@ -1,10 +1,11 @@
 """SentencePiece vocabularies (Kudo and Richardson 2018): loading `*.model` files and training one from text."""
 
 import io
+import itertools
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import sentencepiece
 
@@ -13,6 +14,9 @@ from flan_jax.data.vocabulary import VocabularyError, save_vocabulary, vocabular
 
 TRAINING_THREADS = 4  # the sums of the EM algorithm depend on it: fixed, so that the same text gives the same bytes
 FILE = "sentencepiece.model"
+WORDS_REMEMBERED = 1 << 17  # about 50 MB, twice
+_SPACE = "\u2581"  # what SentencePiece makes of a space
+_WORD = re.compile(rf"[ {_SPACE}]*[^ {_SPACE}\n]+|[ {_SPACE}]+|\n")
 
 
 class SentencePieceVocabulary:
@@ -35,18 +39,58 @@ class SentencePieceVocabulary:
             raise VocabularyError(f"{path} has no end-of-sentence id; train it with one, or set --gin.VOCABULARY")
         self.bos_id = self._processor.bos_id() if self._processor.bos_id() >= 0 else None
         bare, spaced = self._processor.Encode(["a", " a"], out_type=str)
-        self.leading = " " if bare == spaced and bare[0].startswith("\u2581") else ""
+        self.leading = " " if bare == spaced and bare[0].startswith(_SPACE) else ""
         self._processor.OverrideNormalizerSpec(add_dummy_prefix="false", remove_extra_whitespaces="false")
         self.digest = vocabulary_digest(self.kind, self.eos_id, self.bos_id, self._content)
+        self._words = _Words(self._processor) if _splits_into_words(self._processor, self._content) else None
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._processor.Encode(list(texts), out_type=int)
+        if self._words is None:
+            return self._processor.Encode(list(texts), out_type=int)
+        ids = self._words.__getitem__
+        return [list(itertools.chain.from_iterable(map(ids, _WORD.findall(text)))) for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
         return self._processor.Decode([int(i) for i in ids if 0 <= i < self.size])
 
     def save(self, directory: str | pathlib.Path) -> None:
         save_vocabulary(self, directory, FILE, self._content)
+
+
+class _Words(dict[str, list[int]]):
+    """The ids of words met before: several times as fast as merging their characters each time they come.
+
+    When it is full, words become older ones, and of those the ones not met again until it is full once more are lost.
+    """
+
+    def __init__(self, processor: Any):
+        self._processor = processor
+        self._older: dict[str, list[int]] = {}
+
+    def __missing__(self, word: str) -> list[int]:
+        if len(self) >= WORDS_REMEMBERED:
+            self._older = dict(self)
+            self.clear()
+        ids = self._older.get(word)
+        self[word] = ids = self._processor.EncodeAsIds(word) if ids is None else ids
+        return ids
+
+
+def _splits_into_words(processor: Any, content: bytes) -> bool:
+    """Are the ids of a text those of its words, one after the other?
+
+    They are in a BPE without normalisation of which no piece spans two words or stands across a newline: merges look at
+    neighbours only.  Not in a unigram model, where the sums of a whole text decide between paths.
+    """
+    from sentencepiece import sentencepiece_model_pb2
+
+    model: Any = getattr(sentencepiece_model_pb2, "ModelProto")()  # noqa: B009 - made at run time, unknown to checkers
+    model.ParseFromString(content)
+    if model.trainer_spec.model_type != model.trainer_spec.BPE or model.normalizer_spec.precompiled_charsmap:
+        return False
+    unknown = processor.unk_id()  # runs of unknown characters are one id, which must not reach across
+    known = all(unknown not in processor.EncodeAsIds(text) for text in (" ", "\n"))
+    return known and all(_WORD.fullmatch(piece.piece) for piece in model.pieces)
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:

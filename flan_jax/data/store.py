@@ -3,6 +3,7 @@
     text/<task>/<split>.arrow                   rendered examples, readable with pandas, DuckDB or `datasets`
     tokens/<vocabulary>/<task>/<split>.arrow    the same rows as token ids, memory-mapped
     vocabularies/<name>/                        every vocabulary used; <vocabulary> is its digest, 12 digits
+    left_out/<task>/<split>.json                why prepare was allowed to go on without this split
 Beside every .arrow lies its manifest .json, written last: a file without one does not exist for readers.
 """
 
@@ -10,6 +11,7 @@ import hashlib
 import json
 import pathlib
 import threading
+from collections.abc import Sequence
 from typing import NoReturn
 
 import pyarrow as pa
@@ -54,6 +56,20 @@ class Store:
     def tokens_path(self, digest: str, task: str, split: str) -> pathlib.Path:
         return self.root / "tokens" / digest[:12] / task / f"{split}.arrow"
 
+    def left_out_path(self, task: str, split: str) -> pathlib.Path:
+        return self.root / "left_out" / task / f"{split}.json"
+
+    def left_out(self, task: str, split: str) -> str:
+        """Why this split was left out when the store was prepared, "" if it was not."""
+        try:
+            return json.loads(self.left_out_path(task, split).read_bytes())["reason"]
+        except FileNotFoundError:
+            return ""
+
+    def without(self, tasks: Sequence[str], splits: Sequence[str]) -> tuple[str, ...]:
+        """Those of the tasks of which any of these splits was left out."""
+        return tuple(task for task in tasks if any(self.left_out(task, split) for split in splits))
+
     def text_manifest(self, task: str, split: str) -> TextManifest:
         """Raises NotPrepared, CorruptStore."""
         path = self.text_path(task, split).with_suffix(".json")
@@ -96,6 +112,9 @@ class Store:
                 if text.template_digest != now
                 else f"{text.source} {text.fingerprint[:8]}… but the task is now {task.source} {task.fingerprint[:8]}…"
             )
+            self._mismatch(f"{self.text_path(task.name, split).with_suffix('')} was rendered from {what}")
+        elif task.source_digest not in ("", text.source_digest):
+            what = f"{text.source} as it was then; the data directory now has other rows of {task.source}"
             self._mismatch(f"{self.text_path(task.name, split).with_suffix('')} was rendered from {what}")
         if digest is not None:
             self.token_manifest(digest, task.name, split)
@@ -142,6 +161,14 @@ class Store:
         )
 
     def _missing(self, path: pathlib.Path, task: str) -> NoReturn:
+        if why := self.left_out(task, path.stem):
+            raise NotPrepared(
+                f"{task}/{path.stem} was left out of {self.root} when it was prepared: {why}\n"
+                f"  get it, and run flan-jax prepare again\n"
+                f"  or go on without it:   --gin.train.unavailable=\"'skip'\", in evaluate"
+                f" --gin.evaluate.unavailable=\"'skip'\", in contamination"
+                f" --gin.contamination.unavailable=\"'skip'\" (recorded)"
+            )
         raise NotPrepared(
             f"{path.with_suffix('')} is not prepared\n"
             f"  make it:   flan-jax prepare, with this TASKS, STORE and VOCABULARY and a MIXTURE that has {task!r}"
@@ -154,7 +181,8 @@ class Store:
         raise StoreMismatch(
             f"{what}\n"
             f"  make it anew:   flan-jax prepare, with the settings it was made with; only what changed is made\n"
-            f"  or keep it:     --gin.train.accept_stale=True, --gin.evaluate.accept_stale=True (recorded)"
+            f"  or keep it:     --gin.train.accept_stale=True, in evaluate --gin.evaluate.accept_stale=True, in"
+            f" contamination --gin.contamination.accept_stale=True (recorded)"
         )
 
 

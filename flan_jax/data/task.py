@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 from flan_jax.errors import FlanJaxError
 
+BEYOND_CAP = "beyond the eval_examples cap"  # the reason why a `Dropped` was not even looked at
+
 Kind = Literal["classification", "generation", "documents"]
 
 
@@ -39,6 +41,17 @@ class Dropped(NamedTuple):
     reason: str
 
 
+class SourceUnavailable(FlanJaxError):
+    """The data of a task are not where they are looked for; says how to get them there."""
+
+
+class SourceSize(NamedTuple):
+    """What is to be read for one split of a task: rows, and bytes as stored (0: not known)."""
+
+    rows: int
+    bytes: int
+
+
 @dataclasses.dataclass(frozen=True)
 class TemplateInfo:
     """What evaluation needs to know of a template: only forward ones (neither flag set) are evaluated."""
@@ -52,6 +65,11 @@ class TemplateInfo:
         return not (self.turned_around or self.unconditional)
 
 
+RenderRows = Callable[
+    [str, str | tuple[int, ...], int, int, int | None, Callable[[str], bool]], Iterator[Rendered | Dropped]
+]
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """A dataset ready to be prepared.
@@ -60,8 +78,17 @@ class Task:
       templates="hashed": one row per example, its template chosen by a hash of (seed, task, example_id)  [training]
       templates="forward": one row per example and forward template, example-major                        [evaluation]
       templates=(i, ...): one row per example and given template.
-    `fingerprint` digests everything that decides the rendered text except the seed: source name and version, template
-    file, and the code of the field mapping.
+    `fingerprint` digests what decides the rendered text except the seed and the rows: source name and version, template
+    file, and the code of the field mapping.  `source_digest` stands for the rows that are there to be read, "" where
+    none are: a store is used on machines that do not have the data.
+
+    `few_shot` is the number of exemplars that the paper it comes from shows at most, None if that gives none.
+
+    Two things a task may leave out, being None, if its source cannot tell:
+      sizes() gives the size of every split that is there, without reading it; raises SourceUnavailable.
+      render_rows(split, templates, seed, start, stop, wants) renders source rows start <= i < stop alone (stop None: to
+      the end), with the ids and texts that they have in the whole: parts can be made on many machines.  An example
+      whose id `wants` refuses, asked when its turn comes, is one `Dropped` for BEYOND_CAP: nothing is rendered in vain.
     """
 
     name: str
@@ -77,6 +104,10 @@ class Task:
     fingerprint: str
     template_file: str
     render: Callable[[str, str | tuple[int, ...], int], Iterator[Rendered | Dropped]] = dataclasses.field(compare=False)
+    source_digest: str = ""
+    few_shot: int | None = None
+    sizes: Callable[[], Mapping[str, SourceSize]] | None = dataclasses.field(default=None, compare=False)
+    render_rows: RenderRows | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,22 +1,21 @@
 """The text layer: a task's rendered examples in one Arrow file a split, with what was seen, kept and dropped."""
 
-import collections
-import heapq
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pyarrow as pa
-import xxhash
 
 from flan_jax.data.atomic import atomic_file
+from flan_jax.data.choosing import EVERY_HASH, Counts, Lowest, example_hash
 from flan_jax.data.manifest import DataFile, TextManifest
 from flan_jax.data.store import Store, template_digest
 from flan_jax.data.task import Dropped, Rendered, Task
 from flan_jax.errors import FlanJaxError
 
 CHUNK = 4096  # rows held in memory, and rows of a record batch
-BEYOND_CAP = "beyond the eval_examples cap"
+TOLD_EVERY = 1024  # examples
 SCHEMA = pa.schema(
     [
         ("inputs", pa.string()),
@@ -29,6 +28,8 @@ SCHEMA = pa.schema(
         ("fields", pa.string()),
     ]
 )
+
+_AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class BadExample(FlanJaxError):
@@ -47,42 +48,127 @@ def text_request(task: Task, split: str, seed: int, eval_examples: int | None) -
         "templates": "hashed" if hashed else "forward",
         "seed": seed if hashed else None,
         "eval_examples": None if split == "train" else eval_examples,
+        "source_digest": task.source_digest,
     }
 
 
-class _Counts:
-    def __init__(self) -> None:
-        self.seen = 0
-        self.kept = 0
-        self.dropped: collections.Counter[str] = collections.Counter()
-        self.rows_dropped: collections.Counter[str] = collections.Counter()
+def changed_since(manifest: TextManifest, request: dict[str, Any]) -> str:
+    """What of the request is not as the manifest has it, in words; "" if the rows are those asked for.
+
+    Rows that are not here to be compared count as unchanged.
+    """
+    here = {key: value for key, value in request.items() if (key, value) != ("source_digest", "")}
+    words = {"fingerprint": "templates or source", "source_digest": "the source's rows"}
+    changed = [words.get(key, key) for key, value in here.items() if value != getattr(manifest, key)]
+    return ", ".join(changed) + " changed" if changed else ""
 
 
 def write_text(
-    store: Store, task: Task, split: str, request: dict, progress: Callable[[int], None] = lambda rows: None
+    store: Store, task: Task, split: str, request: dict, progress: Callable[[int], None] = lambda examples: None
 ) -> TextManifest:
-    """Render `split` and write it with its manifest.  `progress` is told of every chunk's rows.
+    """Render `split` and write it with its manifest.  `progress` is told how many more examples were seen.
 
     Holds CHUNK rows at a time, or with a cap the rows of `eval_examples` examples.
     Raises BadExample, EmptySplit, DiskFull, and whatever reading the source raises; the older file then stays.
     """
-    counts, rows = _Counts(), 0
+    part = TextPart(task, split, request, progress=progress)
+    return write_batches(store, task, split, request, part.batches(), part.counts, lambda: part.limit)
+
+
+class TextPart:
+    """What is kept of a split, or of its source rows start <= i < stop; the examples are counted as they pass."""
+
+    def __init__(
+        self,
+        task: Task,
+        split: str,
+        request: dict,
+        rows: tuple[int, int | None] = (0, None),
+        progress: Callable[[int], None] = lambda examples: None,
+    ):
+        self.counts = Counts()
+        self._task, self._progress = task, progress
+        self._grouped = request["templates"] == "forward"
+        cap = request["eval_examples"]
+        self._lowest = None if cap is None else Lowest(cap, task.name)
+        # The seed of forward templates has no effect; 0 stands for "none".
+        arguments = split, request["templates"], request["seed"] or 0
+        wants = self._lowest.wants if self._lowest else lambda example_id: True
+        self._stream = task.render_rows(*arguments, *rows, wants) if task.render_rows else task.render(*arguments)
+
+    @property
+    def limit(self) -> int:
+        """See `Lowest.limit`."""
+        return self._lowest.limit if self._lowest else EVERY_HASH
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """CHUNK rows a batch, the last one shorter."""
+        examples = self._examples()
+        if self._lowest:
+            for position, rows in enumerate(examples):
+                self._lowest.offer(position, rows)
+            examples = iter(self._lowest.chosen())
+        flat = (row for rows in self._counted(examples) for row in rows)
+        while chunk := list(itertools.islice(flat, CHUNK)):
+            yield _batch(chunk)
+
+    def _examples(self) -> Iterator[list[Rendered]]:
+        """The rows of every example that has any; an example without is counted under the first reason given."""
+        grouped = itertools.groupby(self._stream, lambda row: row.example_id) if self._grouped else None
+        told = 0
+        for group in (group for _, group in grouped) if grouped else zip(self._stream):
+            self.counts.seen += 1
+            rows: list[Rendered] = []
+            reasons: list[str] = []
+            for row in group:
+                reason = row.reason if isinstance(row, Dropped) else _fault(self._task, row)
+                if reason is None and isinstance(row, Rendered):
+                    rows.append(row)
+                else:
+                    reasons.append(reason or "")
+            if reasons:
+                self._drop(row.example_id, reasons if rows else reasons[:1], bool(rows))
+            if rows:
+                yield rows
+            if self.counts.seen - told >= TOLD_EVERY:
+                self._progress(self.counts.seen - told)
+                told = self.counts.seen
+        self._progress(self.counts.seen - told)
+
+    def _drop(self, example_id: str, reasons: list[str], of_rows: bool) -> None:
+        if self._lowest:
+            self.counts.note(example_hash(self._task.name, example_id), reasons, of_rows)
+        else:
+            self.counts.drop(reasons, of_rows)
+
+    def _counted(self, examples: Iterable[list[Rendered]]) -> Iterator[list[Rendered]]:
+        for rows in examples:
+            self.counts.kept += 1
+            yield rows
+
+
+def write_batches(
+    store: Store,
+    task: Task,
+    split: str,
+    request: dict,
+    batches: Iterable[pa.RecordBatch],
+    counts: Counts,
+    limit: Callable[[], int],
+) -> TextManifest:
+    """Write a split's batches, CHUNK rows each but the last, with its manifest.  Raises EmptySplit, DiskFull.
+
+    counts: complete when the batches are all there, and then settled at `limit()`.
+    """
+    rows = 0
     path = store.text_path(task.name, split)
     manifest_path = path.with_suffix(".json")
-    # The seed of forward templates has no effect; 0 stands for "none".
-    stream = task.render(split, request["templates"], request["seed"] or 0)
-    examples = _kept(task, stream, request["templates"] == "forward", counts)
-    if request["eval_examples"] is not None:
-        examples = _capped(examples, request["eval_examples"], task.name)
     with atomic_file(path) as out:
         with pa.ipc.new_file(out, SCHEMA) as writer:
-            flat = itertools.chain.from_iterable(_counted(examples, counts))
-            while chunk := list(itertools.islice(flat, CHUNK)):
-                writer.write_batch(_batch(chunk))
-                rows += len(chunk)
-                progress(len(chunk))
-        if beyond := counts.seen - counts.kept - counts.dropped.total():
-            counts.dropped[BEYOND_CAP] = beyond
+            for batch in batches:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        counts.settle(limit())
         if not rows:
             why = ", ".join(f"{reason}: {count}" for reason, count in counts.dropped.items())
             raise EmptySplit(f"{task.name}/{split} ({task.source}): {counts.seen} examples seen, none kept ({why})")
@@ -112,25 +198,6 @@ def write_text(
     return manifest
 
 
-def _kept(task: Task, stream: Iterable[Rendered | Dropped], grouped: bool, counts: _Counts) -> Iterator[list[Rendered]]:
-    """The rows of every example that has any; an example without is counted under the first reason given."""
-    for group in (g for _, g in itertools.groupby(stream, lambda row: row.example_id)) if grouped else zip(stream):
-        counts.seen += 1
-        rows: list[Rendered] = []
-        reasons: list[str] = []
-        for row in group:
-            reason = row.reason if isinstance(row, Dropped) else _fault(task, row)
-            if reason is None and isinstance(row, Rendered):
-                rows.append(row)
-            else:
-                reasons.append(reason or "")
-        if rows:
-            counts.rows_dropped.update(reasons)
-            yield rows
-        else:
-            counts.dropped[reasons[0]] += 1
-
-
 def _fault(task: Task, row: Rendered) -> str | None:
     """Why a row cannot be learned from, if so.  Raises BadExample where the fault is the task's, not the data's."""
     if not row.targets.strip():
@@ -153,34 +220,8 @@ def _fault(task: Task, row: Rendered) -> str | None:
     return None
 
 
-def example_hash(task: str, example_id: str) -> int:
-    """In [0, 2**64), the same for ever: decides who is chosen when not all are."""
-    return xxhash.xxh3_64_intdigest(f"{task}\0{example_id}".encode())
-
-
-def _capped(examples: Iterable[list[Rendered]], cap: int, task: str) -> list[list[Rendered]]:
-    """The `cap` examples whose ids hash lowest, in source order.
-
-    The choice depends on neither position nor seed: an example stays chosen when others are added or the seed changes.
-    """
-    heap: list[tuple[int, int, list[Rendered]]] = []
-    for position, rows in enumerate(examples):
-        entry = (-example_hash(task, rows[0].example_id), -position, rows)
-        if len(heap) < cap:
-            heapq.heappush(heap, entry)
-        else:
-            heapq.heappushpop(heap, entry)
-    return [rows for _, _, rows in sorted(heap, key=lambda entry: -entry[1])]
-
-
-def _counted(examples: Iterable[list[Rendered]], counts: _Counts) -> Iterator[list[Rendered]]:
-    for rows in examples:
-        counts.kept += 1
-        yield rows
-
-
 def _batch(rows: list[Rendered]) -> pa.RecordBatch:
     columns = list(zip(*rows, strict=True))
-    columns[-1] = tuple(json.dumps(dict(fields), ensure_ascii=False) for fields in columns[-1])
+    columns[-1] = tuple(_AS_JSON(dict(fields)) for fields in columns[-1])
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)

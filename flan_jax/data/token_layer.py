@@ -29,18 +29,25 @@ def write_tokens(
     Inputs, targets and options are encoded apart; a row where they come out otherwise joined is marked.
     Holds one record batch of text at a time.  Raises CorruptStore, DiskFull.
     """
-    path = store.tokens_path(vocabulary.digest, text.task, text.split)
-    manifest_path = path.with_suffix(".json")
     source = store.text_path(text.task, text.split)
     store.check_data(source, text.data, store.verify)
     reader = read_mapped(source)
+    path = store.tokens_path(vocabulary.digest, text.task, text.split)
     path.parent.mkdir(parents=True, exist_ok=True)
     with explain_full_disk(path):
-        columns = _Columns(path.parent)
+        columns = TokenColumns(path.parent)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             columns.append(batch, vocabulary)
             progress(batch.num_rows)
+    return write_columns(store, vocabulary, text, columns)
+
+
+def write_columns(store: Store, vocabulary: Vocabulary, text: TextManifest, columns: "TokenColumns") -> TokenManifest:
+    """Write all of a split's tokens with their manifest.  Raises DiskFull."""
+    path = store.tokens_path(vocabulary.digest, text.task, text.split)
+    manifest_path = path.with_suffix(".json")
+    with explain_full_disk(path):
         tokens = columns.batch()
     with atomic_file(path) as out:
         with pa.ipc.new_file(out, SCHEMA) as writer:
@@ -78,7 +85,9 @@ class _Ragged:
     def append(self, rows: Iterable[list[int]]) -> None:
         rows = list(rows)
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-        values = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
+        self.extend(np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum())), lengths)
+
+    def extend(self, values: np.ndarray, lengths: np.ndarray) -> None:
         self._values.write(values.data)
         self._lengths.append(lengths)
 
@@ -93,8 +102,8 @@ class _Ragged:
         return pa.LargeListArray.from_arrays(pa.array(_offsets(self.lengths())), values)
 
 
-class _Columns:
-    """The token layer's columns while they grow."""
+class TokenColumns:
+    """The token layer's columns while they grow, their values in nameless files below `folder`."""
 
     def __init__(self, folder: pathlib.Path):
         self.inputs, self.targets, self.options = _Ragged(folder), _Ragged(folder), _Ragged(folder)
@@ -117,6 +126,17 @@ class _Columns:
         self.boundary_differs.append(_boundary_differs(inputs, targets, target_ids, vocabulary))
         for name, arrays in self._plain.items():
             arrays.append(batch.column(name))
+
+    def extend(self, part: pa.RecordBatch) -> None:
+        """Rows that were tokenised elsewhere, as `batch` gave them there."""
+        options = part.column("option_tokens")
+        lists = (part.column("inputs_tokens"), part.column("targets_tokens"), options.values)
+        for column, tokens in zip((self.inputs, self.targets, self.options), lists, strict=True):
+            column.extend(tokens.values.to_numpy(), np.diff(tokens.offsets.to_numpy()))
+        self._option_counts.append(np.diff(options.offsets.to_numpy()))
+        self.boundary_differs.append(part.column("boundary_differs").to_numpy().view(bool))
+        for name, arrays in self._plain.items():
+            arrays.append(part.column(name))
 
     def batch(self) -> pa.RecordBatch:
         per_row = pa.array(_offsets(np.concatenate(self._option_counts)))

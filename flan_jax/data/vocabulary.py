@@ -77,7 +77,9 @@ def _load_directory(directory: pathlib.Path) -> Vocabulary:
         manifest = json.loads((directory / MANIFEST).read_text())
         kind, digest = manifest["kind"], manifest["digest"]
     except (OSError, ValueError, KeyError) as error:
-        raise VocabularyError(f"{directory} holds no readable {MANIFEST} ({error}); set --gin.VOCABULARY") from error
+        raise VocabularyError(
+            f"{directory} holds no readable {MANIFEST} ({error}); restore it, or set --gin.VOCABULARY"
+        ) from error
     if kind == "bytes":
         vocabulary = ByteVocabulary()
     else:

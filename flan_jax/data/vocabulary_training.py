@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import sentencepiece
 
+from flan_jax.data.choosing import example_hash
 from flan_jax.data.manifest import TextManifest
 from flan_jax.data.sentencepiece_vocabulary import FILE, TRAINING_THREADS, train_sentencepiece
 from flan_jax.data.store import Store
-from flan_jax.data.text_layer import example_hash
 from flan_jax.data.token_table import read_mapped
 from flan_jax.data.vocabulary import MANIFEST, Vocabulary, VocabularyError, load_vocabulary
 

@@ -1,5 +1,6 @@
 """Preparing does what is missing and nothing else, whatever happens to it on the way."""
 
+import collections
 import dataclasses
 import json
 import os
@@ -14,9 +15,10 @@ import pytest
 import tokenizers
 import toy_tasks
 
+from flan_jax.data.choosing import example_hash
 from flan_jax.data.prepare import PrepareConfig, Prepared, PrepareFailed, UnknownName, prepare
 from flan_jax.data.store import Store
-from flan_jax.data.task import Rendered
+from flan_jax.data.task import BEYOND_CAP, Rendered
 from flan_jax.data.text_layer import BadExample, EmptySplit, text_request, write_text
 from flan_jax.data.token_layer import write_tokens
 from flan_jax.data.vocabulary import ByteVocabulary, VocabularyError, load_vocabulary
@@ -111,8 +113,31 @@ def test_the_cap_chooses_by_example_not_by_place(toy, tmp_path):
     assert set(ids[6]) < set(ids[12]) < set(ids[None]) and len(ids[6]) == 12
     assert ids[6] == [i for i in ids[None] if i in ids[6]] != ids[None][:12]
     manifest = Store(tmp_path / "6").text_manifest("a", "test")
-    assert (manifest.seen, manifest.kept, manifest.dropped["beyond the eval_examples cap"]) == (40, 6, 26)
+    assert (manifest.seen, manifest.kept) == (40, 6)
     assert manifest.seen == manifest.kept + sum(manifest.dropped.values())
+
+
+def test_what_is_dropped_under_a_cap_counts_in_the_order_of_the_hashes(toy, tmp_path):
+    """Those before the last one kept under their reasons, all others as beyond: told here from the ids alone."""
+    run(tmp_path / "s", eval_examples=6)
+    manifest = Store(tmp_path / "s").text_manifest("a", "test")
+    fate = {3: "no label", 7: "empty target"}
+    kept, dropped = 0, collections.Counter()
+    for number in sorted(range(40), key=lambda number: example_hash("a", f"test-{number}")):
+        if kept == 6:
+            dropped[BEYOND_CAP] += 1
+        elif reason := fate.get(number % 10):
+            dropped[reason] += 1
+        else:
+            kept += 1
+    assert dropped["no label"] and manifest.dropped == dropped
+
+
+def test_a_source_that_renders_only_what_is_wanted_gives_the_same_files(toy, tmp_path):
+    run(tmp_path / "all", eval_examples=6)
+    toy(sized=True)
+    run(tmp_path / "wanted", eval_examples=6)
+    assert files(tmp_path / "all") == files(tmp_path / "wanted")
 
 
 def test_a_trained_vocabulary_serves_a_mixture_it_was_not_trained_on(toy, tmp_path):
@@ -167,7 +192,7 @@ def test_no_vocabulary_is_trained_on_part_of_the_text(toy, tmp_path):
 
 
 def test_unknown_names(toy, tmp_path):
-    with pytest.raises(UnknownName, match=r"'tay' is neither a mixture .*nearest: toy.* nor a task .*gin\.MIXTURE"):
+    with pytest.raises(UnknownName, match=r"'tay' is neither a mixture .*nearest: toy.* nor a task .*prepare\.mixture"):
         run(tmp_path / "s", mixture="tay")
     with pytest.raises(VocabularyError, match="names no size"):
         run(tmp_path / "s", vocabulary="sentencepiece:many")
@@ -254,6 +279,7 @@ def test_a_vocabulary_with_a_dummy_prefix_leads_the_document(tmp_path):
 
 PROGRAM = """
 import sys
+from flan_jax.data.choosing import example_hash
 from flan_jax.data.prepare import PrepareConfig, prepare
 if __name__ == "__main__":
     prepare(PrepareConfig("toy", sys.argv[1], "bytes", tasks="toy_tasks", processes=int(sys.argv[2])))

@@ -3,8 +3,10 @@
 import importlib.util
 import json
 import pathlib
+import tempfile
 
 import pytest
+import sentencepiece as sentencepiece_library
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,3 +188,50 @@ def test_a_vocabulary_that_is_not_there(tmp_path):
         load_vocabulary("sentencepiece.modle")
     with pytest.raises(VocabularyError, match=r"vocabulary\.json"):
         load_vocabulary(str(tmp_path))
+
+
+PIECES = [*" \n\u2581aé日🙂\t\u00a0\x00\u0308", "  ", "mi", "ra", "lamp."]
+HOSTILE = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(texts=st.lists(HOSTILE, max_size=4))
+def test_word_by_word_is_what_sentencepiece_makes_of_the_whole(sentencepiece, texts):
+    assert sentencepiece.encode(texts) == sentencepiece._processor.Encode(texts, out_type=int)
+
+
+def test_a_full_memory_of_words_changes_nothing(sentencepiece, monkeypatch):
+    monkeypatch.setattr("flan_jax.data.sentencepiece_vocabulary.WORDS_REMEMBERED", 3)
+    vocabulary = load_vocabulary_again(sentencepiece)
+    assert vocabulary.encode(sentences()) == sentencepiece._processor.Encode(sentences(), out_type=int)
+    assert len(vocabulary._words) <= 3
+
+
+def load_vocabulary_again(vocabulary: SentencePieceVocabulary) -> SentencePieceVocabulary:
+    with tempfile.TemporaryDirectory() as folder:
+        vocabulary.save(folder)
+        return SentencePieceVocabulary(f"{folder}/sentencepiece.model")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model_type": "unigram"},
+        {"model_type": "bpe", "split_by_whitespace": False},
+        {"model_type": "bpe", "normalization_rule_name": "nmt_nfkc"},
+        {"model_type": "bpe", "user_defined_symbols": ["old mill"]},
+    ],
+)
+def test_models_that_do_not_split_into_words_are_given_the_whole(settings, tmp_path):
+    train(tmp_path / "v.model", **{"normalization_rule_name": "identity", **settings})
+    vocabulary = SentencePieceVocabulary(tmp_path / "v.model")
+    assert vocabulary._words is None
+    assert vocabulary.encode(sentences()) == vocabulary._processor.Encode(sentences(), out_type=int)
+
+
+def train(path: pathlib.Path, **settings) -> None:
+    with path.open("wb") as file:
+        sentencepiece_library.SentencePieceTrainer.Train(
+            sentence_iterator=iter(sentences()), model_writer=file, vocab_size=60, hard_vocab_limit=False,
+            minloglevel=2, **settings,
+        )  # fmt: skip

@@ -1,22 +1,31 @@
 """A tiny tasks module for the tests of the data layers.  TOY_TASKS names a JSON file that changes it, in any process.
 
-{"wording": {"a": "Is it so?"}, "size": 50, "missing": ["b"], "faulty": ["c"], "slow": 0.001}
+{"wording": {"a": "Is it so?"}, "size": 50, "missing": ["b"], "faulty": ["c"], "slow": 0.001, "sized": true,
+ "faulty_from": {"c": 20}}
 """
 
 import json
 import os
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from flan_jax.data.task import Dropped, Mixture, Rendered, Task, TemplateInfo
-from flan_jax.errors import FlanJaxError
+from flan_jax.data.task import (
+    BEYOND_CAP,
+    Dropped,
+    Mixture,
+    Rendered,
+    SourceSize,
+    SourceUnavailable,
+    Task,
+    TemplateInfo,
+)
 
 WORDS = ("the", "red", "cat", "saw", "a", "small", "house", "near", "old", "river", "and", "then", "it", "went")
 OPTIONS = (" yes", " no")
 
 
-class DatasetMissing(FlanJaxError):
+class DatasetMissing(SourceUnavailable):
     pass
 
 
@@ -29,16 +38,33 @@ def sentence(number: int, words: int) -> str:
     return " ".join(WORDS[(number * (k + 3) + k * k) % len(WORDS)] for k in range(words))
 
 
-def render_classification(name: str, split: str, templates: str | tuple[int, ...], seed: int) -> Iterator:
+def size(split: str) -> int:
+    return settings().get("size", 50) if split == "train" else 40
+
+
+def render_classification(
+    name: str,
+    split: str,
+    templates: str | tuple[int, ...],
+    seed: int,
+    start: int = 0,
+    stop: int | None = None,
+    wants: Callable[[str], bool] = lambda example: True,
+) -> Iterator:
     options = settings()
     if name in options.get("missing", ()):
         raise DatasetMissing(f"{name} is not in TFDS_DATA_DIR; put it there")
     if name in options.get("faulty", ()):
         raise ZeroDivisionError("a mistake in a task's own code")
     wording = options.get("wording", {}).get(name, "Is this so?")
-    for number in range(options.get("size", 50) if split == "train" else 40):
+    for number in range(size(split))[start:stop]:
         time.sleep(options.get("slow", 0))
+        if number >= options.get("faulty_from", {}).get(name, number + 1):
+            raise ZeroDivisionError(f"a mistake at {number}")
         example = f"{split}-{number}"
+        if not wants(example):
+            yield Dropped(example, BEYOND_CAP)
+            continue
         if number % 10 == 3:
             yield Dropped(example, "no label")
             continue
@@ -62,8 +88,15 @@ def render_documents(split: str, templates: str | tuple[int, ...], seed: int) ->
         yield Rendered("", sentence(number, 20) + ".\nEnd", (), -1, (), 0, f"{split}-{number}", {})
 
 
+def sizes(name: str) -> dict[str, SourceSize]:
+    if name in settings().get("missing", ()):
+        raise DatasetMissing(f"{name} is not in TFDS_DATA_DIR; put it there")
+    return {split: SourceSize(size(split), 50 * size(split)) for split in ("train", "validation", "test")}
+
+
 def classification(name: str) -> Task:
     wording = settings().get("wording", {}).get(name, "Is this so?")
+    sized = settings().get("sized", False)
     return Task(
         name=name,
         cluster="nli",
@@ -78,6 +111,8 @@ def classification(name: str) -> Task:
         fingerprint=f"{name} {wording} {settings().get('size', 50)}",
         template_file="",
         render=lambda split, templates, seed: render_classification(name, split, templates, seed),
+        sizes=(lambda: sizes(name)) if sized else None,
+        render_rows=(lambda *arguments: render_classification(name, *arguments)) if sized else None,
     )
 
 
