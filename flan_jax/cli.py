@@ -1,4 +1,4 @@
-"""The command line: `flan-jax prepare | train | evaluate | generate | sweep | report`.
+"""The command line: `flan-jax prepare | train | evaluate | generate | sweep | report | browse | contamination`.
 
 Flags follow t5x: `--gin_file=FILE` (repeatable, later files win), `--gin.NAME=VALUE`, `--gin_search_paths=A,B`.
 Nothing heavy is imported before a command runs, so that `--help` answers at once.  An error that is the user's to mend
@@ -72,6 +72,14 @@ def _evaluate(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
     return 0
 
 
+def _contamination(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
+    configured = _configured(arguments, bindings)
+    from flan_jax.evaluation.contamination import contamination
+
+    contamination(configured.config)
+    return 0
+
+
 def _sweep(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
     configured = _configured(arguments, bindings)
     from flan_jax.sweep import sweep
@@ -113,6 +121,27 @@ def _report_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", help="HTML file to write (default: report.html in that folder)")
 
 
+def _browse(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
+    from flan_jax.report.browse import write_catalogue
+
+    path = write_catalogue(arguments.output, arguments.store, arguments.tasks, arguments.vocabulary, arguments.examples)
+    print(f"{path}   {path.stat().st_size / 1e6:.1f} MB")
+    if arguments.serve is not None:
+        from flan_jax.report.browse.serve import serve
+
+        serve(path, arguments.serve)
+    return 0
+
+
+def _browse_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", help="folder that prepare wrote (default: runs/store, if it is there)")
+    parser.add_argument("--output", default="catalogue.html", help="HTML file to write (default: %(default)s)")
+    parser.add_argument("--serve", type=int, metavar="PORT", help="then serve it on 127.0.0.1, for this machine only")
+    parser.add_argument("--examples", type=int, default=2, help="examples of each template (default: %(default)s)")
+    parser.add_argument("--vocabulary", help="whose tokens to show, where the store has several")
+    parser.add_argument("--tasks", default="flan_jax_tasks", help="module with the tasks (default: %(default)s)")
+
+
 COMMANDS = {
     command.name: command
     for command in (
@@ -120,7 +149,7 @@ COMMANDS = {
             "prepare",
             "render and tokenise a mixture's tasks into the store, once",
             _prepare,
-            runs=("runs/prepare.gin",),
+            runs=("runs/prepare.gin", "runs/prepare_flan2021.gin"),
             default="runs/prepare.gin",
         ),
         Command(
@@ -137,6 +166,13 @@ COMMANDS = {
             default="runs/evaluate.gin",
         ),
         Command(
+            "contamination",
+            "find evaluation examples in the training text, and score without them",
+            _contamination,
+            runs=("runs/contamination.gin",),
+            default="runs/contamination.gin",
+        ),
+        Command(
             "generate",
             "answer a prompt from a checkpoint, or score options for it",
             _generate,
@@ -149,6 +185,12 @@ COMMANDS = {
             runs=("runs/sweep_microworld.gin", "runs/quickstart.gin"),
         ),
         Command("report", "write a sweep's results as one HTML page", _report, arguments=_report_arguments),
+        Command(
+            "browse",
+            "write every dataset, template and real examples as one HTML page",
+            _browse,
+            arguments=_browse_arguments,
+        ),
     )
 }
 

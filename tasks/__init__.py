@@ -4,6 +4,7 @@ Set `TASKS` to another module that offers the same two functions to use your own
 Importing this loads no TensorFlow; that happens when the rows of a TFDS dataset are read.
 """
 
+from flan_jax.data.catalogue import Catalogue
 from flan_jax.data.task import Mixture, Task
 
 
@@ -21,4 +22,11 @@ def get_mixture(name: str) -> Mixture:
     return mixture(name)
 
 
-__all__ = ["get_mixture", "get_task"]
+def get_catalogue() -> Catalogue:
+    """Every dataset and mixture, with what readers want to know of them, for `flan-jax browse`."""
+    from .cards import catalogue
+
+    return catalogue()
+
+
+__all__ = ["get_catalogue", "get_mixture", "get_task"]

@@ -35,12 +35,16 @@ def register(
     data_dir: str | None = None,
     maximum_rate: int = MAXIMUM_RATE,
     inputs_eos: bool = False,
+    store: str | None = None,
 ) -> tuple[str, ...]:
     """Register tasks and mixtures with seqio and return their names.  Reads no data.
 
     vocabulary: a seqio.Vocabulary, used for inputs and targets.   benchmarks: default all.
     seed: of the choice of templates.   data_dir: overrides $TFDS_DATA_DIR.
     inputs_eos: whether inputs end with EOS, as T5 models expect; decoders want it after the targets only.
+    store: a prepared store, for its counts alone: a mixture's rates are then those of our plans, which know how many
+        examples of a train split were kept (and leave out those with over-long targets, which seqio cuts off).  Without
+        it rates follow the rows of the source.  Asking for a rate raises NotPrepared where the store lacks the split.
     A second call replaces what the first one registered.  Raises ValueError where somebody else's task has the name.
     """
     import seqio
@@ -52,14 +56,15 @@ def register(
         "inputs": seqio.Feature(vocabulary, add_eos=inputs_eos, required=False),
         "targets": seqio.Feature(vocabulary, add_eos=True),
     }
+    count = functools.partial(_count, data_dir, store)
     known = {**catalog.datasets(), **catalog.forms()}
     wanted = [d for d in known.values() if benchmarks is None or d.benchmark in benchmarks]
     evaluation: dict[str, list[str]] = {}
     for dataset in wanted:
         task = registry.make_task(dataset, data_dir=data_dir)
-        _add_training_task(dataset, task, features, seed, data_dir)
+        _add_training_task(dataset, task, features, seed, count)
         forward = [info.index for info in task.templates if info.forward and task.kind != "documents"]
-        evaluation[dataset.name] = [_add_evaluation_task(dataset, task, i, features, data_dir) for i in forward]
+        evaluation[dataset.name] = [_add_evaluation_task(dataset, task, i, features, count) for i in forward]
     rate = functools.partial(seqio.mixing_rate_num_examples, maximum=maximum_rate)
     names = {d.name for d in wanted}
     for mixture in catalog.mixtures().values():
@@ -73,6 +78,18 @@ def register(
             seqio.MixtureRegistry.add(f"{mixture.name}_eval", held_out, default_rate=1.0)
             _registered.append((seqio.MixtureRegistry, f"{mixture.name}_eval"))
     return tuple(name for _, name in _registered)
+
+
+Count = Callable[[Dataset, str], int]
+"""(dataset, split) -> how many examples it is taken to have."""
+
+
+def _count(data_dir: str | None, store: str | None, dataset: Dataset, split: str) -> int:
+    if store is None or split != "train":
+        return registry.count_rows(dataset, split, data_dir)
+    from flan_jax.data.store import Store
+
+    return Store(store).text_manifest(dataset.name, split).rows
 
 
 @functools.cache
@@ -91,14 +108,14 @@ def _source_class() -> Any:
     return RenderedSource
 
 
-def _add_training_task(dataset: Dataset, task: Task, features: Any, seed: int, data_dir: str | None) -> None:
+def _add_training_task(dataset: Dataset, task: Task, features: Any, seed: int, count: Count) -> None:
     def rows(split: str) -> Iterator[dict[str, Any]]:
         return (_plain(row) for row in task.render(split, "hashed", seed) if isinstance(row, Rendered))
 
-    _add_task(dataset.name, dataset, task.splits, rows, features, data_dir)
+    _add_task(dataset.name, dataset, task.splits, rows, features, count)
 
 
-def _add_evaluation_task(dataset: Dataset, task: Task, template: int, features: Any, data_dir: str | None) -> str:
+def _add_evaluation_task(dataset: Dataset, task: Task, template: int, features: Any, count: Count) -> str:
     ranked = task.kind == "classification"
 
     def rows(split: str) -> Iterator[dict[str, Any]]:
@@ -111,7 +128,7 @@ def _add_evaluation_task(dataset: Dataset, task: Task, template: int, features: 
         "postprocess_fn": _ranked_target if ranked else _text_target,
         "metric_fns": (_ranking_metrics if ranked else _text_metrics)(task.metrics),
     }
-    _add_task(name, dataset, splits, rows, features, data_dir, **settings)
+    _add_task(name, dataset, splits, rows, features, count, **settings)
     return name
 
 
@@ -121,7 +138,7 @@ def _add_task(
     splits: Sequence[str],
     rows: Callable[[str], Iterator[dict[str, Any]]],
     features: Any,
-    data_dir: str | None,
+    count: Count,
     **settings: Any,
 ) -> None:
     import seqio
@@ -141,12 +158,9 @@ def _add_task(
         del shuffle_files, seed  # seqio shuffles afterwards
         return tf.data.Dataset.from_generator(lambda: rows(split), output_signature=signature)
 
-    def count(split: str) -> int:
-        return registry.count_rows(dataset, split, data_dir)
-
     seqio.TaskRegistry.add(
         name,
-        source=_source_class()(dataset_fn, splits, count),
+        source=_source_class()(dataset_fn, splits, functools.partial(count, dataset)),
         preprocessors=[seqio.preprocessors.tokenize, seqio.preprocessors.append_eos_after_trim],
         output_features=features,
         **settings,

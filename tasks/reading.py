@@ -11,22 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from flan_jax.data.task import SourceUnavailable
 from flan_jax.errors import FlanJaxError
 
+from .data_directory import data_directory, found_name
 from .dataset import Row, Tfds
 from .splits import RowRange
-from .tfrecord import read_records
+from .tfrecord import CorruptRecords, read_records
 
 
-class DatasetMissing(FlanJaxError):
+class DatasetMissing(SourceUnavailable):
     """The data are not where they are looked for: says where that is and how to get them there."""
 
 
-class DatasetVersionMissing(FlanJaxError):
+class DatasetVersionMissing(SourceUnavailable):
     """The dataset is there, in other versions: names them."""
 
 
-class ManualDownloadMissing(FlanJaxError):
+class ManualDownloadMissing(SourceUnavailable):
     """A dataset that TFDS cannot download: says what to put where."""
 
 
@@ -34,13 +36,12 @@ class SchemaChanged(FlanJaxError):
     """The source's label field is not the one that the options were written for."""
 
 
+class RecordsMissing(SourceUnavailable):
+    """The directory describes the dataset, but files with its records are not there: names the first."""
+
+
 class UnsupportedFeature(FlanJaxError):
     """A feature of the TFDS dataset that is neither text nor a number nor a list of those."""
-
-
-def data_directory(data_dir: str | None = None) -> str:
-    """Where TFDS data are looked for: `data_dir`, else $TFDS_DATA_DIR, else TFDS's own default."""
-    return os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
 
 
 def open_builder(source: Tfds, data_dir: str | None = None, download: bool = False) -> Any:
@@ -52,11 +53,13 @@ def open_builder(source: Tfds, data_dir: str | None = None, download: bool = Fal
     import tensorflow_datasets as tfds
 
     directory = data_directory(data_dir)
-    names = (source.name, *source.also)
-    full_name = next((n for n in names if os.path.isdir(os.path.join(directory, n.replace(":", "/")))), source.name)
     name, _, version = source.name.partition(":")
+    found = found_name(source, directory)
+    nothing = "://" not in directory and not os.path.isdir(os.path.join(directory, found.replace(":", "/")))
+    if nothing and not download and name.partition("/")[0] in tfds.list_builders(with_community_datasets=False):
+        raise _missing(source, directory)  # asking the builder itself would import TensorFlow
     try:
-        builder = tfds.builder(full_name, data_dir=directory)
+        builder = tfds.builder(found, data_dir=directory)
     except AssertionError as error:  # neither prepared in this version nor offered in it by the installed TFDS
         raise _version_missing(name, version, directory, str(error)) from error
     except tfds.core.DatasetNotFoundError as error:
@@ -64,20 +67,25 @@ def open_builder(source: Tfds, data_dir: str | None = None, download: bool = Fal
     if not builder.info.splits and download:
         builder.download_and_prepare()
     if not builder.info.splits:
-        if source.manual:
-            raise ManualDownloadMissing(
-                f"{source.name} is not in {directory}, and TFDS cannot download it.\n"
-                f"  put {source.manual} into {os.path.join(directory, 'downloads', 'manual')},\n"
-                f"  then:   tfds build {source.name} --data_dir={directory}"
-            )
-        if _versions(directory, name):
-            raise _version_missing(name, version, directory, "")
-        raise DatasetMissing(
-            f"{source.name} is not in {directory}.\n"
-            f"  prepare it there:     tfds build {source.name} --data_dir={directory}\n"
-            f"  or say where it is:   export TFDS_DATA_DIR=/path/to/tensorflow_datasets"
-        )
+        raise _missing(source, directory)
     return builder
+
+
+def _missing(source: Tfds, directory: str) -> SourceUnavailable:
+    name, _, version = source.name.partition(":")
+    if source.manual:
+        return ManualDownloadMissing(
+            f"{source.name} is not in {directory}, and TFDS cannot download it.\n"
+            f"  put {source.manual} into {os.path.join(directory, 'downloads', 'manual')},\n"
+            f"  then:   tfds build {source.name} --data_dir={directory}"
+        )
+    if _versions(directory, name):
+        return _version_missing(name, version, directory, "")
+    return DatasetMissing(
+        f"{source.name} is not in {directory}.\n"
+        f"  prepare it there:     tfds build {source.name} --data_dir={directory}\n"
+        f"  or say where it is:   export TFDS_DATA_DIR=/path/to/tensorflow_datasets"
+    )
 
 
 def _versions(directory: str, name: str) -> list[str]:
@@ -118,29 +126,62 @@ def split_sizes(builder: Any) -> dict[str, int]:
 def read_rows(builder: Any, rows: RowRange) -> Iterator[Row]:
     """The rows of a range in the order of the split's files: text as str, labels and numbers as int or float.
 
-    Raises UnsupportedFeature, CorruptRecords.
+    Raises UnsupportedFeature, CorruptRecords, RecordsMissing.
     """
+    from google.protobuf.message import DecodeError
     from tensorflow_datasets.proto import tf_example_pb2
 
     example: Any = getattr(tf_example_pb2, "Example")  # noqa: B009 - made at run time, unknown to type checkers
     decode = feature_decoders(builder.info.features)
     info = builder.info.splits[rows.split]
+    if missing := [str(path) for path in info.filepaths if not path.exists()]:
+        yield from _rows_from_tfds(builder, rows, missing[0])
+        return
     first = 0
     for path, length in zip(info.filepaths, info.shard_lengths, strict=True):
         start, stop = max(rows.start - first, 0), min(rows.stop - first, length)
+        name = f"{builder.info.full_name}, split {rows.split}, {path} (its record 0 is row {first})"
         first += length
         if start >= stop:
             continue
-        for record in _records(builder.info.file_format, path, start, stop):
-            yield TfdsRow(example.FromString(record).features.feature, decode)
+        for number, record in enumerate(_records(builder.info.file_format, path, name, start, stop), start):
+            try:
+                features = example.FromString(record).features.feature
+            except DecodeError as error:
+                raise CorruptRecords(f"{name}: record {number} is no tf.train.Example ({error})") from error
+            yield TfdsRow(features, decode)
 
 
-def _records(file_format: Any, path: Any, start: int, stop: int) -> Iterator[bytes]:
+def _rows_from_tfds(builder: Any, rows: RowRange, missing: str) -> Iterator[Row]:
+    """What TFDS itself gives where there are no files to read: made-up rows within `tfds.testing.mock_data`."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    wanted = tfds.core.ReadInstruction(rows.split, from_=rows.start, to=rows.stop, unit="abs")
+    try:
+        for row in builder.as_dataset(split=wanted).as_numpy_iterator():
+            yield _plain(row)
+    except tf.errors.NotFoundError as error:
+        raise RecordsMissing(
+            f"{missing} is not there, though {builder.data_path} tells of it; copy it there or prepare the dataset anew"
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    """A value of TFDS as `TfdsRow` has it."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, np.ndarray):
+        return [_plain(inner) for inner in value]
+    return value.decode("utf-8") if isinstance(value, bytes) else value.item()
+
+
+def _records(file_format: Any, path: Any, name: str, start: int, stop: int) -> Iterator[bytes]:
     from tensorflow_datasets.core import file_adapters
 
     if file_format is file_adapters.FileFormat.TFRECORD:
         with path.open("rb") as file:
-            yield from read_records(file, str(path), start, stop)
+            yield from read_records(file, name, start, stop)
     else:
         dataset: Any = file_adapters.ADAPTER_FOR_FORMAT[file_format].make_tf_data(path)
         yield from dataset.skip(start).take(stop - start).as_numpy_iterator()
@@ -184,8 +225,10 @@ def _decoder(feature: Any, path: str) -> Callable[[Any], Any]:
     values = _values(feature, path)
 
     def only(stored: Any) -> Any:
-        (value,) = values(stored)
-        return value
+        found = values(stored)
+        if len(found) != 1:
+            raise ValueError(f"field {path!r} has {len(found)} values instead of one; was it written for this schema?")
+        return found[0]
 
     return only
 

@@ -5,17 +5,20 @@ import difflib
 import functools
 import hashlib
 import inspect
+import itertools
 import json
 import pathlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flan_jax.data.task import Dropped, Mixture, Rendered, Task, TemplateInfo
+from flan_jax.data.task import BEYOND_CAP, Dropped, Mixture, Rendered, SourceSize, SourceUnavailable, Task, TemplateInfo
 from flan_jax.errors import FlanJaxError
 
 from . import catalog
-from .dataset import Dataset, Drop, Fields, Generated, Row
+from .data_directory import contents_digest, data_directory, found_name
+from .dataset import Dataset, Drop, Fields, Generated, Row, Tfds
+from .flan2021.paper_shots import paper_shots
 from .forms import chosen_templates
 from .splits import resolve
 from .templating import (
@@ -41,7 +44,7 @@ class RowError(FlanJaxError):
     """A source row that its dataset cannot be made from: names dataset, split and row."""
 
 
-class SplitMissing(FlanJaxError):
+class SplitMissing(SourceUnavailable):
     """A split that the dataset does not have: names those it has."""
 
 
@@ -80,17 +83,26 @@ def make_task(
     templates: the folder with template files.  data_dir, download: see `reading.open_builder`.
     Raises TemplateError; rendering raises RowError, SplitMissing and the errors of `reading`.
     """
-    path = templates / f"{dataset.template_group}.yaml"
     documents = dataset.kind == "documents"
-    file = None if documents else _template_file(dataset, path)
+    file = None if documents else template_file(dataset, templates)
     infos = tuple(template.info for template in file.templates) if file else (TemplateInfo(0),)
     infos = chosen_templates(infos, dataset.template_count)
 
-    def render_split(split: str, templates: str | tuple[int, ...], seed: int) -> Iterator[Rendered | Dropped]:
-        for place, example_id, row in read_split(dataset, split, data_dir, download):
-            yield from _render_row(dataset, file, infos, place, example_id, row, templates, seed)
+    def render_rows(
+        split: str,
+        templates: str | tuple[int, ...],
+        seed: int,
+        start: int = 0,
+        stop: int | None = None,
+        wants: Callable[[str], bool] | None = None,
+    ) -> Iterator[Rendered | Dropped]:
+        for place, example_id, row in read_split(dataset, split, data_dir, download, start, stop):
+            if wants is None or wants(example_id):
+                yield from _render_row(dataset, file, infos, place, example_id, row, templates, seed)
+            else:
+                yield Dropped(example_id, BEYOND_CAP)
 
-    source = dataset.source
+    source, directory = dataset.source, data_directory(data_dir)
     return Task(
         name=dataset.name,
         cluster=dataset.cluster,
@@ -99,32 +111,45 @@ def make_task(
         metrics=dataset.metrics,
         splits=tuple(dataset.splits),
         templates=infos,
-        source=f"generated:{source.version}" if isinstance(source, Generated) else source.name,
+        source=found_name(source, directory) if isinstance(source, Tfds) else f"generated:{source.version}",
         licence=dataset.licence,
         citation=dataset.citation,
         fingerprint=_fingerprint(dataset, file),
         template_file=file.path if file else "",
-        render=render_split,
+        render=render_rows,
+        source_digest=contents_digest(source, directory) if isinstance(source, Tfds) else "",
+        few_shot=paper_shots(dataset),
+        sizes=(lambda: source_sizes(dataset, data_dir, download)) if isinstance(source, Tfds) else None,
+        render_rows=render_rows,
     )
 
 
-def _template_file(dataset: Dataset, path: pathlib.Path) -> TemplateFile:
-    """The dataset's templates, behind its prefix."""
+def template_file(dataset: Dataset, templates: pathlib.Path = TEMPLATES) -> TemplateFile:
+    """The dataset's templates, behind its prefix.  Raises TemplateError."""
+    path = templates / f"{dataset.template_group}.yaml"
     file = read_templates(path, dataset.field_names, dataset.kind == "classification", dataset.form)
     prefix = dataset.prefix
-    templates = tuple(dataclasses.replace(t, inputs=t.inputs.behind(prefix)) for t in file.templates)
-    return dataclasses.replace(file, templates=templates) if prefix else file
+    prefixed = tuple(dataclasses.replace(t, inputs=t.inputs.behind(prefix)) for t in file.templates)
+    return dataclasses.replace(file, templates=prefixed) if prefix else file
 
 
 def read_split(
-    dataset: Dataset, split: str, data_dir: str | None = None, download: bool = False
+    dataset: Dataset,
+    split: str,
+    data_dir: str | None = None,
+    download: bool = False,
+    start: int = 0,
+    stop: int | None = None,
 ) -> Iterator[tuple[str, str, Row]]:
-    """(place, example id, row) of one of our splits; the place is for error messages.  Raises SplitMissing."""
+    """(place, example id, row) of one of our splits, or of its rows start <= i < stop; the place is for error messages.
+
+    Raises SplitMissing and the errors of `reading`.
+    """
     if split not in dataset.splits:
         raise SplitMissing(f"{dataset.name} has no split {split!r}; it has {', '.join(dataset.splits)}")
     source, rule = dataset.source, dataset.splits[split]
     if isinstance(source, Generated):
-        for number, row in enumerate(source.rows(rule)):
+        for number, row in itertools.islice(enumerate(source.rows(rule)), start, stop):
             yield f"{dataset.name} ({split}, row {number})", f"{rule}-{number}", row
         return
     from .reading import check_labels, open_builder, read_rows, split_sizes
@@ -136,9 +161,21 @@ def read_split(
     if split not in ranges:
         present = ", ".join(split_sizes(builder))
         raise SplitMissing(f"{source.name} in {builder.data_path} has no split {rule.split!r}; it has {present}")
-    rows = ranges[split]
+    rows = ranges[split].part(start, stop)
     for number, row in enumerate(read_rows(builder, rows), rows.start):
         yield f"{dataset.name} ({source.name}, split {rows.split}, row {number})", f"{rows.split}-{number}", row
+
+
+def source_sizes(dataset: Dataset, data_dir: str | None = None, download: bool = False) -> dict[str, SourceSize]:
+    """Rows and stored bytes of each of our splits that a TFDS source has.  Raises the errors of `reading`."""
+    from .reading import open_builder, split_sizes
+
+    assert isinstance(dataset.source, Tfds)
+    builder = open_builder(dataset.source, data_dir, download)
+    sizes = split_sizes(builder)
+    stored = {name: (info.num_bytes or 0) / max(sizes[name], 1) for name, info in builder.info.splits.items()}
+    ranges = resolve(dataset.splits, sizes)
+    return {ours: SourceSize(len(rows), round(len(rows) * stored[rows.split])) for ours, rows in ranges.items()}
 
 
 def count_rows(dataset: Dataset, split: str, data_dir: str | None = None) -> int:

@@ -35,6 +35,11 @@ class RowRange:
     def __len__(self) -> int:
         return self.stop - self.start
 
+    def part(self, start: int, stop: int | None) -> "RowRange":
+        """Rows start <= i < stop of these, as far as there are so many."""
+        last = self.stop if stop is None else min(self.start + stop, self.stop)
+        return RowRange(self.split, min(self.start + start, last), last)
+
 
 def official(train: int = CAP, validation: int = VALIDATION) -> dict[str, Rows]:
     """All three splits have labels: the first rows of train and of validation, and the whole test."""
@@ -53,6 +58,7 @@ def resolve(rules: Mapping[str, Rows], sizes: Mapping[str, int]) -> dict[str, Ro
 
     A prepared directory may hold less than the rule was written for (and TFDS does not clip slices): bounds are clipped
     to the split; rows counted from the end are at most a third of the split; train gives up what another split takes.
+    Of a split with 30 rows or more all of ours get some, those that shrink with it too; a single row is trained on.
     Our splits whose source split is absent are left out.  The result is disjoint.
     """
     ranges = {}
@@ -61,6 +67,11 @@ def resolve(rules: Mapping[str, Rows], sizes: Mapping[str, int]) -> dict[str, Ro
             size = sizes[rule.split]
             beside = [other for other in rules.values() if other.split == rule.split]
             start, stop, _ = slice(*_bounds(rule, size, beside)).indices(size)
+            of_train = ours != "train" and rules.get("train") in beside
+            if of_train and size == 1:
+                start = stop  # the only row is trained on
+            elif of_train and rule.of is not None:
+                start = min(start, max(0, stop - 1))  # shrunk to nothing, it still takes train's last row
             ranges[ours] = RowRange(rule.split, start, max(start, stop))
     train = ranges.get("train")
     for ours, held in ranges.items():

@@ -116,7 +116,7 @@ def read_templates(
     """
     try:
         data = path.read_bytes()
-        node = yaml.compose(data.decode("utf-8"), yaml.SafeLoader)
+        node = yaml.compose(data.decode("utf-8"), yaml.CSafeLoader)
     except FileNotFoundError:
         message = f"there is no template file {path}; write it, or mend the dataset's template_group"
         raise TemplateError(message) from None

@@ -30,8 +30,11 @@ def tiny_flags(run: str, **settings: str) -> list[str]:
 
     spoken = text(run)
     wanted = TINY | settings
+    configured = r"(?m)^(\w+/)?{0}\.|@{0}\("
     known = [
-        name for name in wanted if re.search(rf"\b{name.split('.')[0]}\b" if "." in name else rf"%{name}\b", spoken)
+        name
+        for name in wanted
+        if re.search(configured.format(name.split(".")[0]) if "." in name else rf"%{name}\b", spoken)
     ]
     return [f"--gin_file={run}", *(f"--gin.{name}={wanted[name]}" for name in known)]
 

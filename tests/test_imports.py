@@ -22,6 +22,7 @@ def test_importing_loads_nothing_heavy(module):
 def test_importing_the_programs_loads_no_tensorflow():
     code = (
         "import sys, flan_jax.sweep, flan_jax.report.gather, flan_jax.data.prepare, flan_jax.generate\n"
+        "import flan_jax.report.browse.gather\n"
         "print(*(m for m in ('tensorflow', 'seqio', 'torch') if m in sys.modules))\n"
         "from jax._src import xla_bridge\n"
         "print(*xla_bridge._backends)"
@@ -30,11 +31,11 @@ def test_importing_the_programs_loads_no_tensorflow():
     assert ran.stdout.split() == [], "importing loads TensorFlow or starts JAX devices"
 
 
-@pytest.mark.parametrize("command", [[], ["prepare"], ["train"], ["evaluate"], ["generate"], ["sweep"], ["report"]])
+@pytest.mark.parametrize("command", ["", "prepare", "train", "evaluate", "generate", "sweep", "report", "browse"])
 def test_help_loads_nothing_heavy(command):
     code = (
         "import sys\nfrom flan_jax.cli import main\n"
-        f"try: main({[*command, '--help']!r})\nexcept SystemExit as end: assert end.code == 0\n"
+        f"try: main({[*command.split(), '--help']!r})\nexcept SystemExit as end: assert end.code == 0\n"
         f"print('loaded:', *(m for m in {HEAVY!r} if m in sys.modules))"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

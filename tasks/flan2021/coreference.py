@@ -130,6 +130,7 @@ WSC = Dataset(
     licence="CC BY 4.0",
     citation="Levesque et al. 2012 (SuperGLUE)",
     caveats="The same sentence occurs in several rows with other candidates, so train and validation share sentences. "
+    "Most of the sentences occur in wnli as well, which is in another cluster. "
     "FLAN does not mark the pronoun, although in a quarter of the rows it occurs more than once.",
     template_group="flan2021/wsc",
 )

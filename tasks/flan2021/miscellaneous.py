@@ -56,13 +56,13 @@ def _quac(x: Row) -> Fields | Drop:
 
 
 def _coqa(x: Row) -> Fields | Drop:
-    questions, answers = x["questions"], x["answers"]["input_text"]
+    """Questions beyond the last answer, should there be any, are not asked."""
+    turns = list(zip(x["questions"], x["answers"]["input_text"], strict=False))
+    questions, answers = [question for question, _ in turns], [answer for _, answer in turns]
     if not x["story"].strip():
         return Drop("empty text")
     if not any(map(str.strip, questions)) or not any(map(str.strip, answers)):
         return Drop("no question or no answer")
-    if len(questions) != len(answers):
-        return Drop("not as many answers as questions")
     return {"story": x["story"], "questions": _numbered(questions), "answer": _numbered(answers)}
 
 

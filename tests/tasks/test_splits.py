@@ -16,7 +16,7 @@ TEXT_FORMATTING = [
 """Three tasks that share the rows of one split."""
 
 
-@pytest.mark.parametrize("size", [700, 20_000, 93_000, 2_414_895])
+@pytest.mark.parametrize("size", [30, 47, 500, 700, 20_000, 93_000, 2_414_895])
 def test_tasks_that_share_a_split_stay_apart_at_any_size(size: int):
     tasks = [{ours: dataclasses.replace(rows, of=94_000) for ours, rows in task.items()} for task in TEXT_FORMATTING]
     taken = [rows for task in tasks for ours, rows in resolve(task, {"train": size}).items() if ours != "test"]
@@ -80,3 +80,9 @@ def test_small_directory_keeps_most_for_training(size: int):
     ranges = resolve(held_out_labels(), {"train": size})
     assert len(ranges["validation"]) == min(200, size // 3)
     assert len(ranges["train"]) == size - len(ranges["validation"])
+
+
+@pytest.mark.parametrize("rules", [held_out_labels(test="test"), held_out_labels(validation=100)])
+def test_a_single_row_is_trained_on(rules: dict[str, Rows]):
+    ranges = resolve(rules, {"train": 1, "validation": 1, "test": 1})
+    assert [len(ranges[split]) for split in ("train", "validation", "test")] == [1, 0, 1]

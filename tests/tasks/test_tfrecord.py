@@ -36,6 +36,21 @@ def test_checksum_of_a_record_does_not_depend_on_its_company(records: list[bytes
     assert crc32c(records).tolist() == [crc32c([record]).item() for record in records]
 
 
+def byte_by_byte(record: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in record:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def test_checksums_of_records_of_every_length_about_the_blocks():
+    random = np.random.default_rng(0)
+    records = [random.bytes(size) for size in (*range(9), *range(250, 264), *range(508, 517), 1024, 5000, 70_001)]
+    assert crc32c(records).tolist() == list(map(byte_by_byte, records))
+
+
 @settings(max_examples=30)
 @given(records=st.lists(st.binary(max_size=50), max_size=12), data=st.data())
 def test_any_range_can_be_read(records: list[bytes], data: st.DataObject):
@@ -47,6 +62,16 @@ def test_any_range_can_be_read(records: list[bytes], data: st.DataObject):
 def test_more_records_than_are_checked_together():
     records = [str(i).encode() * (i % 7) for i in range(3000)]
     assert list(read_records(io.BytesIO(written(records)), "f", 5, 2999)) == records[5:2999]
+
+
+def test_long_records_are_checked_a_few_at_a_time(monkeypatch):
+    monkeypatch.setattr("tasks.tfrecord.BYTES_TOGETHER", 1000)
+    records = [bytes([i]) * (i * 97 % 2000) for i in range(60)]
+    content = bytearray(written(records))
+    assert list(read_records(io.BytesIO(bytes(content)), "f", 2, 59)) == records[2:59]
+    content[-10] ^= 1
+    with pytest.raises(CorruptRecords, match="f: the checksum of record 59 is wrong"):
+        list(read_records(io.BytesIO(bytes(content)), "f", 0, 60))
 
 
 @pytest.mark.parametrize("place", [0, 3, 9, 12, 15, 17, 20])

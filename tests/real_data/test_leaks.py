@@ -1,0 +1,76 @@
+"""No evaluation example is trained on in the mixture that holds its cluster out, measured on the real data."""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+
+import pytest
+
+from tasks import catalog
+from tasks.data_directory import contents_digest
+from tasks.dataset import Drop, Tfds
+from tasks.registry import read_split
+
+FLAN = {name: dataset for name, dataset in catalog.datasets().items() if dataset.benchmark == "flan2021"}
+FEWEST_WORDS = 5
+KNOWN = {
+    ("wnli", "wsc"): "both are made from the same Winograd schemas; their caveats say so",
+    ("wsc", "wnli"): "both are made from the same Winograd schemas; their caveats say so",
+}
+"""(evaluated, trained on) -> why texts of the one are found in the other although their clusters differ."""
+
+Texts = dict[tuple[str, str], list[set[str]]]
+
+
+def normalised(text: str) -> str:
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+@pytest.fixture(scope="module")
+def texts(data_dir: str) -> Texts:
+    """(dataset, split) -> the normalised texts of every example's fields, short ones left out."""
+    found: Texts = {}
+    for name, dataset in FLAN.items():
+        if isinstance(dataset.source, Tfds) and contents_digest(dataset.source, data_dir):
+            for split in dataset.splits:
+                examples = found.setdefault((name, split), [])
+                for _, _, row in read_split(dataset, split, data_dir):
+                    fields = dataset.fields(row)
+                    if not isinstance(fields, Drop):
+                        words = (normalised(fields[field]) for field in dataset.field_names)
+                        examples.append({text for text in words if text.count(" ") + 1 >= FEWEST_WORDS})
+    return found
+
+
+def leaks(texts: Texts, train: tuple[str, ...], evaluate: tuple[str, ...]) -> Counter[tuple[str, str]]:
+    """(evaluated, trained on) -> evaluation examples with a text that is also one of a training example's."""
+    trained: dict[str, set[str]] = defaultdict(set)
+    for name in train:
+        for text in set().union(*texts.get((name, "train"), ())):
+            trained[text].add(name)
+    found: Counter[tuple[str, str]] = Counter()
+    for name in evaluate:
+        for example in (*texts.get((name, "validation"), ()), *texts.get((name, "test"), ())):
+            found.update((name, other) for other in set().union(*(trained.get(text, set()) for text in example)))
+    return found
+
+
+@pytest.mark.parametrize("cluster", catalog.CLUSTERS)
+def test_a_held_out_cluster_is_not_trained_on(cluster: str, texts):
+    mixture = catalog.mixtures()[f"flan2021_loo_{cluster}"]
+    found = leaks(texts, mixture.train, mixture.evaluate)
+    assert {*found} <= {*KNOWN}, found
+    assert any(texts.get((name, "test")) for name in mixture.evaluate)
+
+
+def test_the_known_leaks_are_there_and_their_caveats_name_them(texts):
+    for evaluated, trained in KNOWN:
+        cluster = FLAN[evaluated].cluster
+        mixture = catalog.mixtures()[f"flan2021_loo_{cluster}"]
+        assert trained in mixture.train and leaks(texts, mixture.train, (evaluated,))[evaluated, trained] > 0
+        assert trained in FLAN[evaluated].caveats or evaluated in FLAN[trained].caveats
+
+
+def test_a_leak_would_be_found(texts):
+    """Trained on itself, a dataset whose pairs share their sentences is found out."""
+    assert leaks(texts, ("e2e_nlg",), ("e2e_nlg",))["e2e_nlg", "e2e_nlg"] > 50
