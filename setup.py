@@ -62,7 +62,7 @@ setup(
     extras_require={
         "gpu": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
-        "beam": ["apache-beam[tfrecord]"],
+        "beam": ["apache-beam>=2.77"],
         "interop": ["torch", "transformers", "safetensors"],
         "wandb": ["wandb"],
         "test": [
@@ -76,6 +76,7 @@ setup(
             "torch",
             "transformers",
             "safetensors",
+            "apache-beam>=2.77",
         ],
     },
     entry_points={"console_scripts": ["flan-jax = flan_jax.cli:main"]},
