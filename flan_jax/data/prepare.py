@@ -5,6 +5,7 @@ import dataclasses
 import fcntl
 import os
 import pathlib
+import posixpath
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -140,7 +141,8 @@ def _beam_runner(config: PrepareConfig) -> Callable[[Sequence[Job], str], list[O
     except ImportError as error:
         raise PrepareError(f"prepare.beam needs Apache Beam ({error}):   pip install 'flan-jax[beam]'") from error
     options = config.beam or ()
-    folder = config.beam_parts or str((pathlib.Path(config.store) / "parts").absolute())
+    # A folder of its own, wherever: what is in it is this program's to delete.
+    folder = posixpath.join(config.beam_parts or str(pathlib.Path(config.store).absolute()), "flan_jax_parts")
     return lambda jobs, label: prepare_beam.run_jobs(jobs, options, folder, label)
 
 

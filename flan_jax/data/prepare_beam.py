@@ -65,9 +65,13 @@ class TextPartJob:
 
 @dataclasses.dataclass(frozen=True)
 class TokenPartJob:
-    """Record batches start <= i < stop of the text file that workers find at `text`, to be put at `path` as tokens."""
+    """Record batches start <= i < stop of the text file that workers find at `text`, to be put at `path` as tokens.
+
+    copied: `text` is a copy made for workers that may not reach the store, to be deleted once all is joined.
+    """
 
     text: str
+    copied: bool
     batches: tuple[int, int]
     path: str
 
@@ -137,7 +141,7 @@ def run_jobs(jobs: Sequence[Job], options: Sequence[str], folder: str, label: st
             if outcomes[-1].error:
                 progress.write(f"{job.task}/{job.split} failed: {outcomes[-1].error.splitlines()[-1]}")
             else:
-                copies = {part.text for part in made if isinstance(part, TokenPartJob) and part.text.startswith(folder)}
+                copies = {part.text for part in made if isinstance(part, TokenPartJob) and part.copied}
                 _delete([*copies, *(part.path for part in made)])
     _delete_empty(folder)
     return outcomes
@@ -162,16 +166,20 @@ def _token_parts(job: TokenJob, folder: str) -> list[TokenPartJob]:
     source = store.text_path(job.task, job.split)
     store.check_data(source, job.text.data, store.verify)
     total = read_mapped(source).num_record_batches
-    text = str(source)
-    if not pathlib.Path(folder).is_relative_to(store.root):  # workers reach that folder, perhaps not the store
+    text = str(source.absolute())
+    if copied := not _inside(folder, store.root):  # workers reach that folder, perhaps not the store
         text = _place(folder, "text", job, [job.text.data.xxh3])
         if not FileSystems.exists(text):
             _write(text, source.read_bytes())
     digest = load_vocabulary(job.vocabulary).digest
     return [
-        TokenPartJob(text, span, _place(folder, "tokens", job, [job.text.data.xxh3, digest, span]))
+        TokenPartJob(text, copied, span, _place(folder, "tokens", job, [job.text.data.xxh3, digest, span]))
         for span in ((first, min(first + BATCHES, total)) for first in range(0, total, BATCHES))
     ]
+
+
+def _inside(folder: str, root: pathlib.Path) -> bool:
+    return "://" not in folder and pathlib.Path(folder).resolve().is_relative_to(root.resolve())
 
 
 def _place(folder: str, layer: str, job: Job, made_from: list) -> str:

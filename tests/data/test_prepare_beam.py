@@ -44,7 +44,7 @@ def files(folder: pathlib.Path) -> dict[str, bytes]:
 def test_the_store_is_that_of_one_machine(toy, tmp_path, capfd):
     alone = run(tmp_path / "alone")
     through = run(tmp_path / "beam", beam=())
-    assert files(tmp_path / "alone") == files(tmp_path / "beam") and not (tmp_path / "beam" / "parts").exists()
+    assert files(tmp_path / "alone") == files(tmp_path / "beam") and not (tmp_path / "beam" / "flan_jax_parts").exists()
     assert [(split.text, split.tokens) for split in alone.splits] == [(s.text, s.tokens) for s in through.splits]
     assert "text  22/22 parts  100%" in capfd.readouterr().err
     assert not [split for split in run(tmp_path / "beam", beam=()).splits if split.made]
@@ -54,17 +54,26 @@ def test_workers_need_not_reach_the_store(toy, tmp_path):
     run(tmp_path / "alone")
     run(tmp_path / "beam", beam=("--runner=DirectRunner",), beam_parts=str(tmp_path / "parts"))
     assert files(tmp_path / "alone") == files(tmp_path / "beam")
-    assert not (tmp_path / "parts").exists()
+    assert not (tmp_path / "parts" / "flan_jax_parts").exists()
+
+
+def test_parts_in_the_store_leave_its_files_and_strangers_folders_alone(toy, tmp_path):
+    run(tmp_path / "local")
+    strangers = tmp_path / "beam" / "text" / "empty"
+    strangers.mkdir(parents=True)
+    run(tmp_path / "beam", beam=(), beam_parts=str(tmp_path / "beam"))
+    assert strangers.is_dir()
+    assert files(tmp_path / "beam") == files(tmp_path / "local")
 
 
 def test_one_bad_dataset_loses_nothing_and_what_it_had_is_not_made_again(toy, tmp_path, monkeypatch):
     toy(faulty_from={"c": 20})
     with pytest.raises(PrepareFailed, match=r"(?s)2 of the splits.*c/validation: .*ZeroDivisionError: a mistake at 20"):
         run(tmp_path / "s", beam=())
-    left = {path: path.stat().st_mtime_ns for path in (tmp_path / "s" / "parts" / "text").rglob("*.arrow")}
+    left = {path: path.stat().st_mtime_ns for path in (tmp_path / "s" / "flan_jax_parts" / "text").rglob("*.arrow")}
     assert {path.parent.parent.name for path in left} == {"c"} and len(left) == 2  # rows 0 to 16 of each split
     toy()
-    for error in (tmp_path / "s" / "parts").rglob("*.error"):
+    for error in (tmp_path / "s" / "flan_jax_parts").rglob("*.error"):
         error.unlink()
     monkeypatch.setattr(prepare_beam, "_delete", lambda paths: None)
     made = [split for split in run(tmp_path / "s", beam=()).splits if split.made]
