@@ -11,8 +11,8 @@ seed=${SEED:-0}
 scripts/environment.sh
 PATH="$PWD/.venv/bin:$PATH"
 export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-2}
-# Large pages for the buffers that XLA's CPU backend takes anew in every step: faster for a small model (LOG.md).
-export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
+# Freed memory is kept for the next step, which XLA's CPU backend would else have the kernel map and clear anew (LOG.md).
+export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.arena_max=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184}
 
 flan-jax sweep --gin_file=runs/quickstart.gin --gin.SWEEP_DIR="'$output'" --gin.SEEDS="($seed,)" "$@"
 echo "report: $(flan-jax report "$output")"

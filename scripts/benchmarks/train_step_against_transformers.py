@@ -5,11 +5,14 @@
 Two questions.  How long does a step on 8 full rows take (loss on every token, AdamW, clipping, fp32)?  And how many
 *useful* tokens a second does each learn from documents with lengths like FLAN's: ours in packed rows, the other with
 each batch of 8 padded to its longest, as its collators do?  The sides are processes of their own that take turns, a
-step each, so that they meet the same machine: the ratios count, medians over the rounds.
+step each, so that they meet the same machine: the ratios count, medians over the rounds.  Both keep the memory they
+free (MEMORY, as scripts/quickstart.sh sets it): without, the kernel maps and clears it anew in every step, more so for
+XLA, and what that costs hangs on the machine.
 """
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -21,6 +24,7 @@ import numpy as np
 from measured import print_setting
 
 LAYERS, WIDTH, HEADS, MLP, VOCABULARY, ROWS, LENGTH = 6, 384, 6, 1024, 8000, 8, 512
+MEMORY = "glibc.malloc.arena_max=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184"
 Documents = list[int]  # lengths; the tokens are random
 
 
@@ -95,7 +99,10 @@ class Side:
 
     def __init__(self, side: str, threads: int):
         command = [sys.executable, __file__, "--serve", side, "--threads", str(threads)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        environment = {**os.environ, "GLIBC_TUNABLES": MEMORY}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         self.steps: list[tuple[int, float, float]] = []  # useful tokens, wall and processor seconds
         self.peak = 0.0
 
