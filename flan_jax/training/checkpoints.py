@@ -22,14 +22,14 @@ from etils import epath
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from ..errors import FlanJaxError
-from ..models.config import DecoderConfig
-from ..models.decoder import abstract_params, logical_axes
-from . import partitioning
-from .integrity import checkpoint_steps as checkpoint_steps
-from .integrity import damage_of, write_manifest
-from .resumption import differences
-from .train_step import TrainState
+from flan_jax.errors import FlanJaxError
+from flan_jax.models.config import DecoderConfig
+from flan_jax.models.decoder import abstract_params, logical_axes
+from flan_jax.training import partitioning
+from flan_jax.training.integrity import checkpoint_steps as checkpoint_steps
+from flan_jax.training.integrity import damage_of, write_manifest
+from flan_jax.training.resumption import differences
+from flan_jax.training.train_step import TrainState
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ..models.config import DecoderConfig
-from ..models.decoder import logits
+from flan_jax.models.config import DecoderConfig
+from flan_jax.models.decoder import logits
 
 # Logits a device holds at once; a microbatch that has more makes them a chunk of positions at a time.  On CPU few are
 # better than all (17M parameters, 8 × 512 × 8,000: 5.21 s of processor time a step against 5.30, peak memory 2.05 GiB

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..data.plan import Plan
-from ..progress import Progress
-from .metrics_log import MetricsLog
-from .train_step import NanPolicy, NonFiniteLoss
+from flan_jax.data.plan import Plan
+from flan_jax.progress import Progress
+from flan_jax.training.metrics_log import MetricsLog
+from flan_jax.training.train_step import NanPolicy, NonFiniteLoss
 
 
 class Meter:

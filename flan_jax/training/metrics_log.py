@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from ..errors import FlanJaxError
+from flan_jax.errors import FlanJaxError
 
 METRICS_FILE = "metrics.jsonl"
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from ..errors import FlanJaxError
+from flan_jax.errors import FlanJaxError
 
 Schedule = Callable[[Any], Any]
 

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
-from ..errors import FlanJaxError
+from flan_jax.errors import FlanJaxError
 
 logger = logging.getLogger(__name__)
 

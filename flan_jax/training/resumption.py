@@ -5,10 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..data.exemplars import shot_choices
-from ..data.plan import Plan
-from ..models.config import DecoderConfig
-from .run_config import TrainConfig
+from flan_jax.data.exemplars import shot_choices
+from flan_jax.data.plan import Plan
+from flan_jax.models.config import DecoderConfig
+from flan_jax.training.run_config import TrainConfig
 
 DECISIVE = (
     "mixture", "seed", "tokens_per_batch", "row_length", "inputs_length", "targets_length", "loss_on",

@@ -3,13 +3,13 @@
 import dataclasses
 from typing import Literal
 
-from ..data.exemplars import FewShot, shot_choices
-from ..data.mixing import Rates
-from ..errors import FlanJaxError
-from ..models.config import DecoderConfig
-from .optimizers import OptimizerConfig
-from .partitioning import MeshConfig
-from .train_step import NanPolicy
+from flan_jax.data.exemplars import FewShot, shot_choices
+from flan_jax.data.mixing import Rates
+from flan_jax.errors import FlanJaxError
+from flan_jax.models.config import DecoderConfig
+from flan_jax.training.optimizers import OptimizerConfig
+from flan_jax.training.partitioning import MeshConfig
+from flan_jax.training.train_step import NanPolicy
 
 
 class TrainError(FlanJaxError, ValueError):

@@ -10,12 +10,12 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
-from ..errors import FlanJaxError
-from ..models.config import DecoderConfig
-from ..models.decoder import abstract_params, apply, init_params, logical_axes
-from . import partitioning
-from .loss import chunk_length, token_cross_entropy
-from .optimizers import OptimizerConfig, Schedule, make_optimizer, make_schedule, updates_made
+from flan_jax.errors import FlanJaxError
+from flan_jax.models.config import DecoderConfig
+from flan_jax.models.decoder import abstract_params, apply, init_params, logical_axes
+from flan_jax.training import partitioning
+from flan_jax.training.loss import chunk_length, token_cross_entropy
+from flan_jax.training.optimizers import OptimizerConfig, Schedule, make_optimizer, make_schedule, updates_made
 
 NanPolicy = Literal["stop", "skip"]
 Batch = Mapping[str, Array]

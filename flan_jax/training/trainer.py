@@ -15,15 +15,15 @@ from typing import Any
 
 import jax
 
-from ..data.loader import Loader
-from ..data.plan import Plan, PlanConfig, build_plan
-from ..data.store import Store
-from ..data.task import load_registry
-from ..data.vocabulary import Vocabulary
-from ..models.config import DecoderConfig
-from ..models.decoder import abstract_params
-from . import partitioning
-from .checkpoints import (
+from flan_jax.data.loader import Loader
+from flan_jax.data.plan import Plan, PlanConfig, build_plan
+from flan_jax.data.store import Store
+from flan_jax.data.task import load_registry
+from flan_jax.data.vocabulary import Vocabulary
+from flan_jax.models.config import DecoderConfig
+from flan_jax.models.decoder import abstract_params
+from flan_jax.training import partitioning
+from flan_jax.training.checkpoints import (
     CheckpointMismatch,
     Checkpoints,
     array_shapes,
@@ -33,13 +33,13 @@ from .checkpoints import (
     load_params,
     run_and_step,
 )
-from .meter import Meter
-from .metrics_log import MetricsLog, read_metrics
-from .resumption import decisive_settings
-from .run_config import TrainConfig as TrainConfig
-from .run_config import TrainError as TrainError
-from .termination import EXIT_STATUS, Termination
-from .train_step import Trainer, make_trainer
+from flan_jax.training.meter import Meter
+from flan_jax.training.metrics_log import MetricsLog, read_metrics
+from flan_jax.training.resumption import decisive_settings
+from flan_jax.training.run_config import TrainConfig as TrainConfig
+from flan_jax.training.run_config import TrainError as TrainError
+from flan_jax.training.termination import EXIT_STATUS, Termination
+from flan_jax.training.train_step import Trainer, make_trainer
 
 Hook = Callable[[int, Any], Mapping[str, float]]
 
