@@ -1,6 +1,6 @@
 """Attention backends by name.  A backend honours what it is asked or raises: none falls back to another in silence."""
 
-from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import jax
 from jaxtyping import Array, Float
@@ -9,9 +9,22 @@ from ..errors import FlanJaxError
 from . import blockwise
 from .masks import Documents
 
-Backend = Callable[
-    [Float[Array, "B T N H"], Float[Array, "B T K H"], Float[Array, "B T K H"], Documents], Float[Array, "B T N H"]
-]
+
+@runtime_checkable
+class Backend(Protocol):
+    """Softmax attention within the documents, of scores q·k times `scale` (None: 1 / sqrt(H)), capped if `cap`."""
+
+    def __call__(
+        self,
+        q: Float[Array, "B T N H"],
+        k: Float[Array, "B T K H"],
+        v: Float[Array, "B T K H"],
+        documents: Documents,
+        scale: float | None = None,
+        cap: float | None = None,
+    ) -> Float[Array, "B T N H"]: ...
+
+
 BACKENDS: dict[str, Backend] = {"xla": blockwise.attention}
 # Names people know from other trainers, and why they are refused instead of being replaced by something else.
 REFUSED = {
@@ -32,5 +45,5 @@ def backend(name: str) -> Backend:
     reason = REFUSED.get(name, "there is no backend of that name")
     raise UnsupportedAttention(
         f"DecoderConfig.attention={name!r} cannot be used on {jax.default_backend()}: {reason}.  "
-        f"Set DecoderConfig.attention to one of: {', '.join(BACKENDS)}"
+        f"Set it (in gin: RunAs.attention) to one of: {', '.join(BACKENDS)}"
     )

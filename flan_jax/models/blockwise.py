@@ -5,6 +5,9 @@ the full square of scores is never computed.  The backward pass computes the sco
 et al. 2022, section 3 and appendix B), so no square of probabilities outlives its block.
 """
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -26,27 +29,48 @@ def blocks(length: int) -> list[tuple[slice, slice]]:
 
 
 def attention(
-    q: Float[Array, "B T N H"], k: Float[Array, "B T K H"], v: Float[Array, "B T K H"], documents: Documents
+    q: Float[Array, "B T N H"],
+    k: Float[Array, "B T K H"],
+    v: Float[Array, "B T K H"],
+    documents: Documents,
+    scale: float | None = None,
+    cap: float | None = None,
 ) -> Float[Array, "B T N H"]:
-    """Softmax attention, scores / sqrt(H) in float32.  Grouped queries share one key/value head, without copies."""
+    """Softmax attention in float32, of scores q·k times `scale` (None: 1 / sqrt(H)), each then capped, if `cap`.
+
+    Grouped queries share one key/value head, without copies.
+    """
     batch, length, heads, size = q.shape
-    grouped = (q * size**-0.5).reshape(batch, length, k.shape[2], heads // k.shape[2], size)
-    out = _heads(grouped.transpose(0, 2, 3, 1, 4), k.transpose(0, 2, 1, 3), v.transpose(0, 2, 1, 3), documents)
+    grouped = (q * (size**-0.5 if scale is None else scale)).reshape(
+        batch, length, k.shape[2], heads // k.shape[2], size
+    )
+    out: Any = _heads(
+        cap, grouped.transpose(0, 2, 3, 1, 4), k.transpose(0, 2, 1, 3), v.transpose(0, 2, 1, 3), documents
+    )
     return out.transpose(0, 3, 1, 2, 4).reshape(q.shape)
 
 
-@jax.custom_vjp
+def capped(scores: Float[Array, "..."], cap: float | None) -> Float[Array, "..."]:
+    """cap · tanh(scores / cap): nearly the scores while they are small, never beyond ±cap."""
+    return scores if cap is None else cap * jnp.tanh(scores / cap)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _heads(
-    q: Float[Array, "B K G T H"], k: Float[Array, "B K T H"], v: Float[Array, "B K T H"], documents: Documents
+    cap: float | None,
+    q: Float[Array, "B K G T H"],
+    k: Float[Array, "B K T H"],
+    v: Float[Array, "B K T H"],
+    documents: Documents,
 ) -> Float[Array, "B K G T H"]:
-    return _forward(q, k, v, documents)[0]
+    return _forward(cap, q, k, v, documents)[0]
 
 
-def _forward(q: Array, k: Array, v: Array, documents: Documents) -> tuple[Array, tuple]:
+def _forward(cap: float | None, q: Array, k: Array, v: Array, documents: Documents) -> tuple[Array, tuple]:
     outputs, normalisers = [], []
     for queries, keys in blocks(q.shape[3]):
         scores = jnp.einsum("BKGTH,BKSH->BKGTS", q[:, :, :, queries], k[:, :, keys], preferred_element_type=jnp.float32)
-        scores = jnp.where(visible(documents, queries, keys)[:, None, None], scores, MASKED)
+        scores = jnp.where(visible(documents, queries, keys)[:, None, None], capped(scores, cap), MASKED)
         highest = scores.max(-1, keepdims=True)
         weights = jnp.exp(scores - highest)
         total = weights.sum(-1, keepdims=True)
@@ -59,8 +83,9 @@ def _forward(q: Array, k: Array, v: Array, documents: Documents) -> tuple[Array,
     return out, (q, k, v, documents, out, jnp.concatenate(normalisers, axis=3))
 
 
-def _backward(saved: tuple, dout: Array) -> tuple[Array, Array, Array, None]:
+def _backward(cap: float | None, saved: tuple, dout: Array) -> tuple[Array, Array, Array, None]:
     """With P the probabilities and dP = dO Vᵀ: dV = Pᵀ dO, dS = P (dP - rowsum(dO · O)), dQ = dS K, dK = dSᵀ Q.
+    Through a cap, S = c·tanh(R / c), also dR = dS (1 - (S / c)²), in place of dS.
 
     Everything square is made transposed, [S, T], because then only dQ needs the other order.
     """
@@ -72,9 +97,13 @@ def _backward(saved: tuple, dout: Array) -> tuple[Array, Array, Array, None]:
         q_block, dout_block, k_block = q[:, :, :, queries], dout[:, :, :, queries], k[:, :, keys]
         mask = visible(documents, queries, keys).swapaxes(1, 2)[:, None, :, None]
         scores = jnp.einsum("BKSH,BKGTH->BKSGT", k_block, q_block, preferred_element_type=jnp.float32)
+        scores = capped(scores, cap)
         weights = jnp.exp(jnp.where(mask, scores, MASKED) - normaliser[:, :, None, :, queries])
         dweights = jnp.einsum("BKSH,BKGTH->BKSGT", v[:, :, keys], dout_block, preferred_element_type=jnp.float32)
-        dscores = (weights * (dweights - delta[:, :, None, :, queries])).astype(k.dtype)
+        dscores = weights * (dweights - delta[:, :, None, :, queries])
+        if cap is not None:
+            dscores = dscores * (1 - jnp.square(scores / cap))
+        dscores = dscores.astype(k.dtype)
         dq.append(jnp.einsum("BKSGT,BKSH->BKGTH", dscores, k_block, preferred_element_type=jnp.float32))
         dv_block = jnp.einsum(
             "BKSGT,BKGTH->BKSH", weights.astype(v.dtype), dout_block, preferred_element_type=jnp.float32

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from .blockwise import capped
 from .config import DecoderConfig
 from .decoder import Params, embed, logits, run_layers
 from .masks import MASKED
@@ -24,21 +25,23 @@ def init_cache(config: DecoderConfig, batch: int, length: int) -> Cache:
 
 def extend(
     config: DecoderConfig, params: Params, cache: Cache, tokens: Int[Array, "B T"], positions: Int[Array, "B T"]
-) -> tuple[Float[Array, "B T D"], Cache]:
+) -> tuple[Float[Array, "B T E"], Cache]:
     """Reads tokens at the given positions of their rows: hidden states, and the cache that has them too.
 
     A position beyond the cache's length has nowhere to go: its hidden state is NaN.
     """
     length = cache["keys"].shape[2]
     rows = jnp.arange(tokens.shape[0])[:, None]
-    mask = jnp.arange(length)[None, None, :] <= positions[:, :, None]
+    behind = positions[:, :, None] - jnp.arange(length)[None, None, :]
 
-    def attend(q: Array, k: Array, v: Array, cache: Cache) -> tuple[Array, Cache]:
+    def attend(q: Array, k: Array, v: Array, window: Array | None, cache: Cache) -> tuple[Array, Cache]:
         cache = {
             "keys": cache["keys"].at[rows, positions].set(k, mode="drop"),
             "values": cache["values"].at[rows, positions].set(v, mode="drop"),
         }
-        return masked_attention(q, cache["keys"], cache["values"], mask), cache
+        mask = behind >= 0 if window is None else (behind >= 0) & (behind < window)
+        scale, cap = config.attention_scale, config.attention_cap
+        return masked_attention(q, cache["keys"], cache["values"], mask, scale, cap), cache
 
     hidden, cache = run_layers(config, params, embed(config, params, tokens, positions), positions, attend, cache)
     return jnp.where((positions < length)[:, :, None], hidden, jnp.nan), cache
@@ -63,11 +66,16 @@ def decode_step(
 
 
 def masked_attention(
-    q: Float[Array, "B T N H"], k: Float[Array, "B S K H"], v: Float[Array, "B S K H"], mask: Bool[Array, "B T S"]
+    q: Float[Array, "B T N H"],
+    k: Float[Array, "B S K H"],
+    v: Float[Array, "B S K H"],
+    mask: Bool[Array, "B T S"],
+    scale: float,
+    cap: float | None,
 ) -> Float[Array, "B T N H"]:
-    """Softmax attention of few queries over what the cache holds, scores / sqrt(H) in float32."""
+    """Softmax attention of few queries over what the cache holds, of scores q·k times `scale`, capped, in float32."""
     batch, length, heads, size = q.shape
-    grouped = (q * size**-0.5).reshape(batch, length, k.shape[2], heads // k.shape[2], size)
-    scores = jnp.einsum("BTKGH,BSKH->BKGTS", grouped, k, preferred_element_type=jnp.float32)
+    grouped = (q * scale).reshape(batch, length, k.shape[2], heads // k.shape[2], size)
+    scores = capped(jnp.einsum("BTKGH,BSKH->BKGTS", grouped, k, preferred_element_type=jnp.float32), cap)
     weights = jax.nn.softmax(jnp.where(mask[:, None, None], scores, MASKED), axis=-1).astype(v.dtype)
     return jnp.einsum("BKGTS,BSKH->BTKGH", weights, v).reshape(q.shape)

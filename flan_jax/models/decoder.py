@@ -11,24 +11,34 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from .attention import backend
+from .blockwise import capped
 from .config import DecoderConfig
-from .layers import Attend, Block, Norm, weight
-from .masks import Documents
+from .layers import Block
+from .masks import UNBOUNDED, Documents, Window
+from .norms import Norm
+from .parameters import constant, weight
 from .positions import rotation
 from .projection import project
+from .self_attention import Attend
 
 Params = dict[str, Any]  # nested dicts of arrays, or of what describes them
 
 
 class Decoder(nnx.Module):
-    """The parameters: `embedding`, `positions` (if learned), `layers` (stacked), `final_norm`, `head` (unless tied)."""
+    """The parameters: `embedding`, `positions` (if learned), `layers` (stacked), `final_norm`, `head` (unless tied).
+
+    Besides, where the configuration has them, `embedding_in` and `embedding_out` (from and to `embedding_dim`) and
+    `head_bias`.
+    """
 
     def __init__(self, config: DecoderConfig, rngs: nnx.Rngs):
         d = config.embed_dim
+        e = config.embedding_dim or d
 
         @nnx.split_rngs(splits=config.num_layers)
         @nnx.vmap(in_axes=0, out_axes=0)
@@ -36,21 +46,29 @@ class Decoder(nnx.Module):
             return Block(config, rngs)
 
         # Unit-variance logits from a normalised hidden state when tied, the same size when not.
-        self.embedding = weight(config, rngs, (config.vocab_size, d), ("vocab", "embed"), d)
+        self.embedding = weight(config, rngs, (config.vocab_size, e), ("vocab", "embed"), e)
         if config.position == "learned":
-            self.positions = weight(config, rngs, (config.max_length, d), ("positions", "embed"), d)
+            rows = config.max_length + config.position_offset
+            self.positions = weight(config, rngs, (rows, d), ("positions", "embed"), d)
         self.layers = stacked(rngs)
-        self.final_norm = Norm(config)
+        if config.final_norm:
+            self.final_norm = Norm(config)
         if not config.tied_embeddings:
-            self.head = weight(config, rngs, (d, config.vocab_size), ("embed", "vocab"), d)
+            self.head = weight(config, rngs, (e, config.vocab_size), ("embed", "vocab"), e)
+        if config.embedding_dim is not None:
+            self.embedding_in = weight(config, rngs, (e, d), (None, "embed"), e)
+            self.embedding_out = weight(config, rngs, (d, e), ("embed", None), d)
+        if config.head_bias:
+            self.head_bias = constant(config, 0.0, (config.vocab_size,), ("vocab",))
 
 
 @lru_cache(maxsize=64)
 def _abstract(config: DecoderConfig) -> tuple[Any, Any, Any, Any]:
-    """(graph of the decoder, its abstract state, graph of one layer, graph of a norm), without computing anything."""
+    """(graph of the decoder, its abstract state, graph of one layer, of the final norm), without computing anything."""
     decoder = nnx.eval_shape(lambda: Decoder(config, nnx.Rngs(0)))
     graph, state = nnx.split(decoder)
-    return graph, state, nnx.split(decoder.layers)[0], nnx.split(decoder.final_norm)[0]
+    final_norm = nnx.split(decoder.final_norm)[0] if config.final_norm else None
+    return graph, state, nnx.split(decoder.layers)[0], final_norm
 
 
 def abstract_params(config: DecoderConfig) -> Params:
@@ -62,7 +80,7 @@ def logical_axes(config: DecoderConfig) -> Params:
     """The tree of parameters as tuples of logical axis names.
 
     Names: `vocab`, `embed`, `heads`, `kv_heads`, `head_dim`, `mlp`, `positions`, `layers` (the stack), `norm` (vectors
-    of width embed).
+    of width embed), None (never cut).
     """
     state = _abstract(config)[1]
     axes = jax.tree.map(lambda p: p.get_metadata("axes"), state, is_leaf=lambda p: isinstance(p, nnx.Variable))
@@ -95,8 +113,13 @@ def embed(
 ) -> Float[Array, "B T D"]:
     """Token embeddings, plus learned positions if any.  An id outside its table gives NaN: clamping would be silent."""
     x = jnp.take(params["embedding"], tokens, axis=0, mode="fill").astype(config.dtype)
+    if config.scaled_embeddings:  # the factor in the dtype of the product, as Gemma was trained
+        x = x * jnp.asarray(config.embed_dim**0.5, x.dtype)
+    if config.embedding_dim is not None:
+        x = project(x, params["embedding_in"])
     if config.position == "learned":
-        x = x + jnp.take(params["positions"], positions, axis=0, mode="fill").astype(config.dtype)
+        rows = positions + config.position_offset
+        x = x + jnp.take(params["positions"], rows, axis=0, mode="fill").astype(config.dtype)
     return x
 
 
@@ -107,27 +130,42 @@ def run_layers(
     positions: Int[Array, "B T"],
     attend: Callable[..., tuple[Array, Any]],
     caches: Any = None,
-) -> tuple[Float[Array, "B T D"], Any]:
-    """All layers and the final norm.  `attend(q, k, v, cache)` gets a layer's part of `caches`, returns its new one."""
-    _, _, block_graph, norm_graph = _abstract(config)
-    by = rotation(positions, config.head_size, config.rope_theta) if config.position == "rotary" else None
+) -> tuple[Float[Array, "B T E"], Any]:
+    """All layers, the final norm and the projection to the width of embeddings, where there are any.
 
-    def layer(x: Float[Array, "B T D"], inputs: tuple[Params, Any]) -> tuple[Float[Array, "B T D"], Any]:
-        weights, cache = inputs
-        bound: Attend = partial(attend, cache=cache)
-        return nnx.merge(block_graph, weights)(x, by, bound)
+    `attend(q, k, v, window, cache)` gets a layer's window in tokens (None where no layer has one) and its part of
+    `caches`, and returns what it attended to and its new cache.
+    """
+    _, _, block_graph, norm_graph = _abstract(config)
+    rotary, local = config.position == "rotary", np.array(config.local_layers)
+    window = UNBOUNDED if config.window is None else config.window
+    by = rotation(positions, config) if rotary else None
+    by_local = rotation(positions, config, local=True) if rotary and config.local_rope_theta is not None else None
+    windows = jnp.asarray(np.where(local, window, UNBOUNDED), jnp.int32) if local.any() else None
+    turned_locally = None if by_local is None else jnp.asarray(local)
+
+    def layer(x: Float[Array, "B T D"], inputs: tuple[Any, ...]) -> tuple[Float[Array, "B T D"], Any]:
+        weights, cache, window, locally = inputs
+        bound: Attend = partial(attend, window=window, cache=cache)
+        turn = by if locally is None else jax.tree.map(partial(jnp.where, locally), by_local, by)
+        return nnx.merge(block_graph, weights)(x, turn, bound)
 
     if config.remat == "full":
         layer = jax.checkpoint(layer, prevent_cse=not config.scan_layers)
+    per_layer = params["layers"], caches, windows, turned_locally
     if config.scan_layers:
-        x, caches = jax.lax.scan(layer, x, (params["layers"], caches))
+        x, caches = jax.lax.scan(layer, x, per_layer)
     else:
-        per_layer = []
+        new = []
         for i in range(config.num_layers):
-            x, cache = layer(x, jax.tree.map(lambda stack, i=i: stack[i], (params["layers"], caches)))
-            per_layer.append(cache)
-        caches = jax.tree.map(lambda *slices: jnp.stack(slices), *per_layer)
-    return nnx.merge(norm_graph, params["final_norm"])(x), caches
+            x, cache = layer(x, jax.tree.map(lambda stack, i=i: stack[i], per_layer))
+            new.append(cache)
+        caches = jax.tree.map(lambda *slices: jnp.stack(slices), *new)
+    if norm_graph is not None:
+        x = nnx.merge(norm_graph, params["final_norm"])(x)
+    if config.embedding_dim is not None:
+        x = project(x, params["embedding_out"])
+    return x, caches
 
 
 def apply(
@@ -137,22 +175,33 @@ def apply(
     positions: Int[Array, "B T"],
     segment_ids: Int[Array, "B T"],
     branch_ids: Int[Array, "B T"] | None = None,
-) -> Float[Array, "B T D"]:
+) -> Float[Array, "B T E"]:
     """Hidden states after the final norm, in `config.dtype`; `logits` turns them into scores.
 
-    A token attends to itself and to earlier columns of its own segment (0 is padding); with `branch_ids`, only to those
-    of branch 0 or of its own branch.  `positions` restart in every document, and after the shared prefix in every
-    branch.  Raises UnsupportedAttention where `config.attention` cannot do this.
+    Their width E is `embed_dim`, or `embedding_dim` where it is set.  A token attends to itself and to earlier columns
+    of its own segment (0 is padding), in local layers to the window of them; with `branch_ids`, only to those of branch
+    0 or of its own branch.  `positions` restart in every document, and after the shared prefix in every branch.
+    Raises UnsupportedAttention where `config.attention` cannot do this.
     """
     attention = backend(config.attention)
-    documents = Documents(segment_ids, branch_ids)
 
-    def attend(q: Array, k: Array, v: Array, cache: None) -> tuple[Array, None]:
-        return attention(q, k, v, documents), cache
+    def attend(q: Array, k: Array, v: Array, window: Array | None, cache: None) -> tuple[Array, None]:
+        documents = Documents(segment_ids, branch_ids, None if window is None else Window(positions, window))
+        return attention(q, k, v, documents, config.attention_scale, config.attention_cap), cache
 
     return run_layers(config, params, embed(config, params, tokens, positions), positions, attend)[0]
 
 
-def logits(config: DecoderConfig, params: Params, hidden: Float[Array, "*B D"]) -> Float[Array, "*B V"]:
+def head_params(config: DecoderConfig, params: Params) -> Params:
+    """The parameters that `logits` reads: their gradients can be had apart from those of the rest."""
+    names = ["embedding" if config.tied_embeddings else "head", *(["head_bias"] if config.head_bias else [])]
+    return {name: params[name] for name in names}
+
+
+def logits(config: DecoderConfig, params: Params, hidden: Float[Array, "*B E"]) -> Float[Array, "*B V"]:
     """Unnormalised scores over the vocabulary in float32; products are of `config.dtype`, summed in float32."""
-    return project(hidden, params["embedding"].T if config.tied_embeddings else params["head"], 1, jnp.float32)
+    head = params["embedding"].T if config.tied_embeddings else params["head"]
+    scores = project(hidden, head, 1, jnp.float32)
+    if config.head_bias:
+        scores = scores + params["head_bias"].astype(jnp.float32)
+    return capped(scores, config.logit_cap)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from flan_jax.models.config import DecoderConfig
-from flan_jax.models.decoder import logits
+from flan_jax.models.decoder import head_params, logits
 
 # Logits a device holds at once; a microbatch that has more makes them a chunk of positions at a time.  On CPU few are
 # better than all (17M parameters, 8 × 512 × 8,000: 5.21 s of processor time a step against 5.30, peak memory 2.05 GiB
@@ -51,7 +51,7 @@ def token_cross_entropy(
     (0: all).  The sums travel apart because the mean of means is wrong when documents differ in length.
     """
     targets, counted = next_tokens(tokens, weights)
-    head = {"embedding": params["embedding"]} if config.tied_embeddings else {"head": params["head"]}
+    head = head_params(config, params)
     pieces = -(-tokens.shape[1] // chunk) if chunk else 1
     total: Any = _summed(config, pieces, head, hidden, targets, counted)
     return total, jnp.sum(counted)

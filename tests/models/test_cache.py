@@ -19,7 +19,14 @@ decode_step = jax.jit(cache.decode_step, static_argnums=0)
 )
 def test_cached_logits_equal_uncached_ones_for_prompts_of_several_lengths(config, changes):
     config = dataclasses.replace(config, **changes)
-    params = decoder.build_decoder(config, seed=0)[1]
+    compare_cached_with_uncached(config, decoder.build_decoder(config, seed=0)[1])
+
+
+def test_cached_logits_equal_uncached_ones_with_every_switch(switched, switched_params):
+    compare_cached_with_uncached(switched, switched_params)
+
+
+def compare_cached_with_uncached(config, params):
     random = np.random.default_rng(0)
     rows = [list(random.integers(1, 61, n)) for n in (6, 3)]
     prompts = np.full((2, 6), 60, np.int32)  # padding that is a real token, to be seen if it leaked

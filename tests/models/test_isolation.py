@@ -1,5 +1,7 @@
 """Packing changes nothing: a document in a row is worth what it is worth alone."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +29,14 @@ def states(config, params, row) -> np.ndarray:
 
 
 def test_log_probabilities_of_packed_documents_equal_those_alone(config, params, documents):
+    compare_packed_with_alone(config, params, documents)
+
+
+def test_packing_changes_nothing_with_every_switch(switched, switched_params, documents):
+    compare_packed_with_alone(switched, switched_params, documents)
+
+
+def compare_packed_with_alone(config, params, documents):
     together = log_probabilities(config, params, pack(documents, 160))
     start = 0
     for document in documents:
@@ -70,7 +80,9 @@ def test_no_token_sees_a_later_one(config, params, documents):
     assert not np.array_equal(before[:, 40:], after[:, 40:])
 
 
-def test_branches_of_a_shared_prefix_score_as_if_each_followed_it_alone(config, params):
+@pytest.mark.parametrize("changes", [{}, {"window": 7, "window_pattern": "LG"}])
+def test_branches_of_a_shared_prefix_score_as_if_each_followed_it_alone(config, params, changes):
+    config = dataclasses.replace(config, **changes)
     random = np.random.default_rng(1)
     prefix, *options = (random.integers(1, 61, n).astype(np.int32) for n in (130, 3, 5, 2))
     row = pack([np.concatenate([prefix, *options])], 144)
