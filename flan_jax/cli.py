@@ -2,7 +2,7 @@
 
 Flags follow t5x: `--gin_file=FILE` (repeatable, later files win), `--gin.NAME=VALUE`, `--gin_search_paths=A,B`.
 Nothing heavy is imported before a command runs, so that `--help` answers at once.  An error that is the user's to mend
-(`FlanJaxError`) is printed without a traceback, and the exit status is 2.
+(`FlanJaxError`) is printed without a traceback, and the exit status is 2; Ctrl-C is one line, and 130.
 """
 
 import argparse
@@ -23,9 +23,16 @@ Settings come from gin files and flags; later ones win:
   --gin_search_paths=A,B             more folders with gin files"""
 
 
+INTERRUPTED = 130
+"""What a shell reports of a process that Ctrl-C ended."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """One subcommand.  `runs` are the shipped run files its help shows; `default` is used when none is given."""
+    """One subcommand.  `runs` are the shipped run files its help shows; `default` is used when none is given.
+
+    `again` says what the same command does after it was stopped.
+    """
 
     name: str
     summary: str
@@ -33,6 +40,7 @@ class Command:
     runs: tuple[str, ...] = ()
     default: str | None = None
     arguments: Callable[[argparse.ArgumentParser], None] | None = None
+    again: str = "starts anew"
 
 
 def _configured(arguments: argparse.Namespace, bindings: Sequence[str]) -> Any:
@@ -151,12 +159,14 @@ COMMANDS = {
             _prepare,
             runs=("runs/prepare.gin", "runs/prepare_flan2021.gin"),
             default="runs/prepare.gin",
+            again="makes what is not there yet",
         ),
         Command(
             "train",
             "pretrain a base model, or tune one on a mixture; resumes by itself",
             _train,
-            runs=("runs/pretrain.gin", "runs/tune_leave_one_out.gin"),
+            runs=("runs/pretrain.gin", "runs/tune_leave_one_out.gin", "runs/tune.gin"),
+            again="continues from the last checkpoint",
         ),
         Command(
             "evaluate",
@@ -164,6 +174,7 @@ COMMANDS = {
             _evaluate,
             runs=("runs/evaluate.gin",),
             default="runs/evaluate.gin",
+            again="starts the scoring over",
         ),
         Command(
             "contamination",
@@ -182,7 +193,8 @@ COMMANDS = {
             "sweep",
             "leave each cluster out in turn: base, tuned and upper bound",
             _sweep,
-            runs=("runs/sweep_microworld.gin", "runs/quickstart.gin"),
+            runs=("runs/sweep_microworld.gin", "runs/sweep.gin", "runs/quickstart.gin"),
+            again="continues it",
         ),
         Command("report", "write a sweep's results as one HTML page", _report, arguments=_report_arguments),
         Command(
@@ -220,7 +232,12 @@ def _parser(describe: str | None) -> argparse.ArgumentParser:
             subparser.add_argument(
                 "--gin_file", action="append", metavar="FILE", help="a run or model file; repeatable"
             )
-            subparser.add_argument("--gin.NAME", dest="_", metavar="VALUE", help="set a macro or setting; repeatable")
+            subparser.add_argument(
+                "--gin.NAME=VALUE",
+                dest="_",
+                action="store_true",
+                help="set a macro or setting; repeatable, and always with the =",
+            )
             subparser.add_argument(
                 "--gin_search_paths", action="append", default=[], metavar="A,B", help="more folders"
             )
@@ -257,17 +274,22 @@ def _split_bindings(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    again = Command.again
     try:
         others, bindings = _split_bindings(argv)
         asks_help = {"-h", "--help"} & set(others)
         arguments = _parser(others[0] if asks_help and others else None).parse_args(others)
         command = COMMANDS[arguments.command]
+        again = command.again
         if bindings and not command.runs:
             raise FlanJaxError(f"flan-jax {command.name} takes no --gin flags; see flan-jax {command.name} --help")
         return command.run(arguments, bindings)
     except FlanJaxError as error:
         print(f"flan-jax: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"\nflan-jax: stopped; the same command {again}", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 Nothing below this module knows of gin.  The configurables are the configuration dataclasses of the other modules, under
 the names of `CONFIGURABLES`; each is imported when a file or a flag speaks of it.  Gin reports a misspelt macro late or
-never, so every statement is read first, checked (`gin_checks.py`), and only then handed to gin: what is unknown, or
-would have no effect, is refused with its file, its line and the nearest name that exists.
+never, so every statement is read first, followed to what would be built of it (`gin_reach.py`), checked
+(`gin_checks.py`), and only then handed to gin: what is unknown, or would have no effect, is refused with its file, its
+line and the nearest name that exists.
 """
 
 import importlib
-import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +25,7 @@ from flan_jax.gin_files import (
     read_binding,
     read_file,
     search_directories,
+    shipped_files,
 )
 
 CONFIGURABLES: Mapping[str, str] = {
@@ -34,6 +35,7 @@ CONFIGURABLES: Mapping[str, str] = {
     "contamination": "flan_jax.evaluation.contamination:ContaminationConfig",
     "sweep": "flan_jax.sweep:SweepConfig",
     "DecoderConfig": "flan_jax.models.config:DecoderConfig",
+    "RunAs": "flan_jax.models.run_as:RunAs",
     "OptimizerConfig": "flan_jax.training.optimizers:OptimizerConfig",
     "MeshConfig": "flan_jax.training.partitioning:MeshConfig",
     "Rates": "flan_jax.data.mixing:Rates",
@@ -42,8 +44,6 @@ CONFIGURABLES: Mapping[str, str] = {
     "leave_one_out": "flan_jax.configuration:leave_one_out",
 }
 """Gin name -> module:class or function.  The first five are what the commands of the same name build."""
-
-_built: set[gin_checks.Built] = set()  # by the call of `configure` that is at work; gin, too, keeps its state globally
 
 
 class Configured(NamedTuple):
@@ -65,11 +65,11 @@ def configure(
     search_paths: Sequence[str] = (),
     configurables: Mapping[str, str] = CONFIGURABLES,
 ) -> Configured:
-    """Build the configuration named `command` from gin files, in order, and then `NAME = VALUE` bindings; later wins.
+    """Build the configuration named `command` from gin files, in order, and then `NAME = VALUE` bindings.
 
+    Later ones win, but what files merely include is weaker than what those given here say: see `Standing`.
     Raises ConfigurationError for a file that is not found, text that gin cannot read, a name that does not exist, a
-    macro that nothing uses, a required value left unset, a value of the wrong type, and a setting of the user's that
-    nothing is built with.
+    required value left unset, a value of the wrong type, and a macro or setting of the user's that has no effect.
     """
     import gin
 
@@ -77,26 +77,27 @@ def configure(
     paths = [find_gin_file(name, directories, "--gin_file") for name in gin_files]
     from_files = [statement for path in paths for statement in read_file(path, directories)]
     from_flags = [statement for binding in bindings for statement in read_binding(binding)]
-    statements = from_files + from_flags
+    statements = sorted(from_files + from_flags, key=lambda statement: statement.strength)
 
+    gin_checks.check_run(command, statements, paths)
     classes = _import_classes(command, statements, configurables)
     gin_checks.check_settings(statements, classes)
-    gin_checks.check_macros(command, statements)
-    gin_checks.check_scopes(statements)
+    gin_checks.check_effect(command, statements, paths, classes)
+    gin_checks.tell_overridden(statements)
     gin_checks.check_required(command, statements, paths)
 
     gin.clear_config()
-    _built.clear()
     for name, cls in classes.items():
         _register(name, cls)
     gin.parse_config("\n".join(f"{statement.target} = {statement.value!r}" for statement in statements))
     try:
         config = gin.get_configurable(command)()
     except TypeError as error:
+        if "missing" in str(error) and "configurable 'DecoderConfig'" in str(error):
+            raise ConfigurationError(f"{command}: no file gives the model's size; add one:\n  {_models()}") from error
         raise ConfigurationError(f"{command}: {_without_gin_trace(error)}") from error
     except FlanJaxError as error:
         raise ConfigurationError(_without_gin_trace(error)) from error
-    gin_checks.check_reached(command, statements, _built, classes)
     return Configured(config, gin.operative_config_str())
 
 
@@ -158,20 +159,24 @@ def _import_classes(
 
 
 def _register(name: str, cls: Callable[..., Any]) -> None:
-    """Make `cls` configurable as `name`, through a function with its signature that checks types and notes the call."""
+    """Make `cls` configurable as `name`, through a function with its signature that checks types."""
     import gin
 
     def build(**settings: Any) -> Any:
         check_types(name, cls, settings)
-        _built.add(gin_checks.Built("/".join(gin.current_scope()), name))
         return cls(**settings)
 
-    build.__signature__ = inspect.signature(cls)  # type: ignore[attr-defined]
+    build.__signature__ = gin_checks.signature(cls)  # type: ignore[attr-defined]
     build.__name__, build.__doc__ = cls.__name__, cls.__doc__
     try:
         gin.get_configurable(name)
     except ValueError:  # not registered in this process yet
         gin.external_configurable(build, name=name)
+
+
+def _models() -> str:
+    models = [path.name for path in shipped_files() if path.parent.name == "models"]
+    return " or ".join(f"--gin_file=models/{name}" for name in models)
 
 
 def _without_gin_trace(error: Exception) -> str:

@@ -1,162 +1,143 @@
-"""What gin would take in silence, refused with its place and the way out: names, macros and settings without effect.
-
-All works on the statements that were read (`gin_files.py`); only `check_reached` needs the configuration to be built.
-"""
+"""What gin would take in silence, refused with its place and the way out: names, macros and settings without effect."""
 
 import inspect
 import logging
 import pathlib
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from flan_jax.gin_files import (
     REQUIRED,
     ConfigurationError,
-    Macro,
     Reference,
     Statement,
+    closest,
     file_header,
+    is_shipped,
     leaves,
     nearest,
-    read_file,
-    search_directories,
-    shipped_files,
 )
+from flan_jax.gin_reach import Built, Reach, applying, commands_of, in_effect, reach, readers, shipped_runs, within
+from flan_jax.models.config import DecoderConfig
+from flan_jax.models.run_as import RunAs
 
 logger = logging.getLogger(__name__)
 
-
-class Built(NamedTuple):
-    """A configurable that was called, and in which scope: its settings there had their effect."""
-
-    scope: str
-    name: str
+Classes = Mapping[str, Callable[..., Any]]
 
 
-def check_settings(statements: Sequence[Statement], classes: Mapping[str, Callable[..., Any]]) -> None:
+def check_run(command: str, statements: Sequence[Statement], paths: Sequence[pathlib.Path]) -> None:
+    """Some file, if any is a shipped run, is one of this command."""
+    if any(s.selector == command and s.argument and s.brought_by is not None for s in statements):
+        return
+    for path in paths:
+        own = commands_of([s for s in statements if s.brought_by == path])
+        if is_shipped(path) and path.parent.name == "runs":
+            raise ConfigurationError(f"{path} is a run of flan-jax {' and '.join(own)}, not of flan-jax {command}")
+
+
+def check_settings(statements: Iterable[Statement], classes: Classes) -> None:
     """Every setting is a parameter of what it is set for."""
-    for statement in statements:
-        if statement.argument:
-            parameters = inspect.signature(classes[statement.selector]).parameters
-            if statement.argument not in parameters:
-                raise ConfigurationError(
-                    f"{statement.place}: {statement.selector} has no setting {statement.argument!r}"
-                    f"{nearest(statement.argument, parameters)}"
-                )
+    for name, argument, place in ((s.selector, s.argument, s.place) for s in statements if s.argument):
+        parameters = signature(classes[name]).parameters
+        if argument in parameters:
+            continue
+        if name == "DecoderConfig" and argument in RunAs.__dataclass_fields__:
+            raise ConfigurationError(
+                f"{place}: {argument} is not of a model's shape, but of how any model is run, also a checkpoint's\n"
+                f"  set   RunAs.{argument}"
+            )
+        raise ConfigurationError(f"{place}: {name} has no setting {argument!r}{nearest(argument, parameters)}")
 
 
-def check_macros(command: str, statements: Sequence[Statement]) -> None:
-    """A macro that the user sets and nothing uses is a misspelling.
+def signature(cls: Callable[..., Any]) -> inspect.Signature:
+    """The settings that gin has of a configurable: how a model is run has one place, `RunAs`."""
+    whole = inspect.signature(cls)
+    if cls is not DecoderConfig:
+        return whole
+    shape = [setting for name, setting in whole.parameters.items() if name not in RunAs.__dataclass_fields__]
+    return whole.replace(parameters=shape)
 
-    But for one: files are layered, and one of the user's may set for several commands what the shipped runs know, as
-    STORE and STEPS.  There it is a warning.
+
+def check_effect(
+    command: str, statements: Sequence[Statement], paths: Sequence[pathlib.Path], classes: Classes
+) -> None:
+    """What the user gave has an effect on what the command builds.
+
+    His flags, and the statements of his own files, must have one each; of a shipped file, which holds settings for
+    several commands, something must be taken.  His files, too, may be for several commands: what they say, or include,
+    and another shipped run would take, is told and left alone.
     """
-    used = _macros(statements)
-    offered = sorted(used)
+    reached = reach(command, statements)
+    taken_from = {s.brought_by for s in statements if reached.takes(s)}
+    groups: dict[tuple[object, str], list[Statement]] = {}
     for statement in statements:
-        if statement.argument or statement.selector in used or not statement.by_user:
-            continue
-        name, place = statement.selector, statement.place
-        if statement.brought_by is not None and name in _shipped_macros():
-            logger.warning("%s: %s has no effect on flan-jax %s with these files", place, name, command)
-            continue
-        remedy = "" if statement.brought_by is None else f"\n  use it, as %{name}, or leave it out"
-        raise ConfigurationError(
-            f"{place}: no file given uses the macro {name}{nearest(name, offered)}\n"
-            f"  macros in use: {', '.join(offered) or 'none'}{remedy}"
-        )
+        if statement.by_user and not reached.takes(statement):
+            groups[statement.place, statement.target] = [statement]
+        elif not statement.by_user and statement.brought_by not in taken_from:
+            groups.setdefault((statement.brought_by, ""), []).append(statement)
+    layered = [s for s in statements if s.brought_by is not None and (s.by_user or s.brought_by not in paths)]
+    runs = shipped_runs(layered) if groups else {}
+    for group in groups.values():
+        first = group[0]
+        takers = [run for run, its in runs.items() if first in layered and any(its.takes(s) for s in group)]
+        said = first.place if first.brought_by is None else f"{first.place}: {first.target}"
+        if not first.by_user:
+            said = f"{first.brought_by}: flan-jax {command} takes nothing from this file; {first.target}"
+        why = _why(command, first, statements, reached, classes)
+        if not takers:
+            raise ConfigurationError(f"{said} would have no effect: {why}")
+        others = ", ".join(takers[:3]) + (", ..." if takers[3:] else "")
+        reason = why.partition("\n")[0]
+        logger.warning("%s has no effect on flan-jax %s, and is left to %s: %s", said, command, others, reason)
 
 
-def check_scopes(statements: Sequence[Statement]) -> None:
-    """A setting in a scope that no reference opens, as tuen/train.steps, is a misspelling."""
-    references = (leaf for s in statements for leaf in leaves(s.value) if isinstance(leaf, Reference))
-    opened = sorted({scope for reference in references for scope in reference.name.split("/")[:-1]})
+def tell_overridden(statements: Sequence[Statement]) -> None:
+    """Later files win; but that a shipped one takes from a file of the user's, which he named before it, is told."""
+    last = in_effect(statements)
     for statement in statements:
-        for scope in filter(None, statement.scope.split("/")):
-            if scope not in opened:
-                raise ConfigurationError(
-                    f"{statement.place}: nothing is made in a scope {scope!r}{nearest(scope, opened)}\n"
-                    f"  scopes in use: {', '.join(opened) or 'none'}"
-                )
+        instead = last[statement.target]
+        if statement.by_user and not instead.by_user and instead.value != statement.value:
+            logger.warning(
+                "%s: %s = %r is overridden by %s; name your file after that one",
+                statement.place, statement.target, statement.value, instead.place,
+            )  # fmt: skip
 
 
 def check_required(command: str, statements: Sequence[Statement], paths: Sequence[pathlib.Path]) -> None:
-    """Every macro that is used has a value, and so has every setting: lists all that are missing at once."""
-    macros = {s.selector: s.value for s in statements if not s.argument}
-    settings = {s.target: s.value for s in statements if s.argument}
-    missing = sorted(name for name in _macros(statements) if macros.get(name, REQUIRED) == REQUIRED)
-    missing += sorted(name for name, value in settings.items() if value == REQUIRED)
+    """Every macro that is read has a value, and so has every setting: lists all that are missing at once."""
+    last, reached = in_effect(statements), reach(command, statements)
+    missing = sorted(name for name in reached.macros if name not in last or last[name].value == REQUIRED)
+    missing += sorted(name for name in reached.settings if last[name].value == REQUIRED)
     if missing:
         flags = " ".join(f"--gin.{name}=..." for name in missing)
         headers = "\n".join(f"\n{path}:\n{_indented(file_header(path))}" for path in paths if file_header(path))
         raise ConfigurationError(f"flan-jax {command} needs {flags}\n{headers}".rstrip())
 
 
-def check_reached(
-    command: str,
-    statements: Sequence[Statement],
-    built: Collection[Built],
-    classes: Mapping[str, Callable[..., Any]],
-) -> None:
-    """What the user set went into the configuration that was built of it.
-
-    His own settings must do so one by one.  Shipped files hold settings for several commands: of one that he named,
-    something must.
-    """
-    used, macros = _effective(statements, built), _macros(statements)
-
-    def idle(statement: Statement) -> bool:
-        return statement.target not in used if statement.argument else statement.selector not in macros
-
-    for statement in filter(idle, statements):
-        if statement.by_user and statement.argument:
-            said = statement.place
-        elif not statement.by_user and all(idle(s) for s in statements if s.brought_by == statement.brought_by):
-            said = f"{statement.brought_by}: flan-jax {command} takes nothing from this file; {statement.target}"
-        else:
-            continue
-        raise ConfigurationError(f"{said} would have no effect: {_why(command, statement, statements, built, classes)}")
-
-
-def _effective(statements: Sequence[Statement], built: Collection[Built]) -> set[str]:
-    """The targets that gave something built its value; of several for one setting, that of the innermost scope."""
-    used: set[str] = set()
-    for scope, name in built:
-        applying = [s for s in statements if s.selector == name and s.argument and _within(scope, s.scope)]
-        innermost = {s.argument: s.target for s in sorted(applying, key=lambda s: len(s.scope))}
-        used |= set(innermost.values())
-    return used
-
-
-def _within(scope: str, outer: str) -> bool:
-    return not outer or f"{scope}/".startswith(f"{outer}/")
-
-
-def _why(
-    command: str,
-    statement: Statement,
-    statements: Sequence[Statement],
-    built: Collection[Built],
-    classes: Mapping[str, Callable[..., Any]],
-) -> str:
-    """Why a setting reaches nothing, and what to do about it."""
-    name, argument = statement.selector, statement.argument
-    if not argument:
-        return "it is no macro of this run\n  leave the file out"
-    scopes = [one.scope for one in built if one.name == name]
-    inside = [scope for scope in scopes if _within(scope, statement.scope)]
+def _why(command: str, statement: Statement, statements: Sequence[Statement], reached: Reach, classes: Classes) -> str:
+    """Why a statement has no effect, and from the second line on what to do about it."""
+    if not statement.argument:
+        return _why_macro(command, statement, statements, reached, classes)
+    references = (leaf for s in statements for leaf in leaves(s.value) if isinstance(leaf, Reference))
+    opened = sorted({scope for reference in references for scope in reference.name.split("/")[:-1]})
+    for scope in filter(None, statement.scope.split("/")):
+        if scope not in opened:
+            return f"nothing is made in a scope {scope!r}{nearest(scope, opened)}"
+    name, last = statement.selector, in_effect(statements)
+    scopes = sorted(one.scope for one in reached.built if one.name == name)
+    inside = [scope for scope in scopes if within(scope, statement.scope)]
     if inside:
-        taken = _effective(statements, [Built(scope, name) for scope in inside])
-        closer = {s.target: s.value for s in statements if s.target in taken and s.argument == argument}
-        shown = ", ".join(f"{target} = {value!r}" for target, value in closer.items())
+        closer = [s for scope in inside for s in applying(Built(scope, name), last) if s.argument == statement.argument]
+        shown = ", ".join(dict.fromkeys(f"{s.target} = {s.value!r}" for s in closer))
         return f"what it would set is set more closely\n  change that:   {shown}"
     if scopes:
-        where = " and ".join(f"in {scope!r}" if scope else "outside scopes" for scope in sorted(scopes))
+        where = " and ".join(f"in {scope!r}" if scope else "outside scopes" for scope in scopes)
         return f"{name} is not built in the scope {statement.scope!r}, only {where}\n  set it there"
     takers = [
         f"{one.scope}/{one.name}.{parameter}".removeprefix("/")
-        for one in sorted(built)
+        for one in sorted(reached.built)
         for parameter, hint in typing.get_type_hints(classes[one.name]).items()
         if classes[name] in (hint, *typing.get_args(hint))
     ]
@@ -164,14 +145,22 @@ def _why(
     return f"flan-jax {command} builds no {name} with these files\n  " + "\n  or ".join(remedies)
 
 
-def _macros(statements: Sequence[Statement]) -> set[str]:
-    """Names of the macros that some value uses."""
-    return {leaf.name for s in statements for leaf in leaves(s.value) if isinstance(leaf, Macro)} - {REQUIRED.name}
-
-
-def _shipped_macros() -> set[str]:
-    directories = search_directories()
-    return _macros([statement for path in shipped_files() for statement in read_file(path, directories)])
+def _why_macro(
+    command: str, statement: Statement, statements: Sequence[Statement], reached: Reach, classes: Classes
+) -> str:
+    name, last = statement.target, in_effect(statements)
+    found = readers(name, statements)
+    if not found:
+        offered = sorted(reached.macros)
+        close = closest(name, offered)
+        meant = f"; did you mean {close!r}?" if close else ""
+        remedy = "" if statement.brought_by is None else f"\n  use it, as %{name}, or leave it out"
+        return f"no file given uses it{meant}\n  macros in use: {', '.join(offered) or 'none'}{remedy}"
+    reader = found[-1]
+    instead = last[reader.target]
+    if instead is not reader:
+        return f"{reader.target} would read it, and is set otherwise by {instead.place}\n  leave one of the two out"
+    return f"only {reader.target} would read it: " + _why(command, reader, statements, reached, classes)
 
 
 def _indented(text: str) -> str:

@@ -1,6 +1,7 @@
 """Gin files as statements with their places: found by short names, read once, used by `configuration.py`."""
 
 import difflib
+import enum
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -34,6 +35,18 @@ class Macro(NamedTuple):
 REQUIRED = Macro("gin.REQUIRED")
 
 
+class Standing(enum.IntEnum):
+    """Which of two statements for the same thing wins, wherever they stand; within one standing the later.
+
+    What a shipped file includes are defaults: they never win over a file that the user named, in whatever order.
+    """
+
+    DEFAULT = 0  # in a file that a shipped one includes
+    INCLUDED = 1  # in a file that one of the user's includes
+    GIVEN = 2  # in a file named on the command line
+    FLAG = 3
+
+
 class Statement(NamedTuple):
     """`scope/selector.argument = value`; a macro has an empty argument.  `place` is file:line, or the flag itself.
 
@@ -45,11 +58,17 @@ class Statement(NamedTuple):
     argument: str
     value: Any
     place: str
+    standing: Standing = Standing.FLAG
     brought_by: pathlib.Path | None = None
 
     @property
     def target(self) -> str:
         return (f"{self.scope}/" if self.scope else "") + self.selector + (f".{self.argument}" if self.argument else "")
+
+    @property
+    def strength(self) -> tuple[bool, Standing]:
+        """Of two for one target the stronger holds, of equals the later; asking for a value takes none away."""
+        return self.value != REQUIRED, self.standing
 
     @property
     def by_user(self) -> bool:
@@ -106,9 +125,10 @@ def read_file(
     path: pathlib.Path,
     directories: Sequence[pathlib.Path],
     within: tuple[str, ...] = (),
+    standing: Standing = Standing.GIVEN,
     brought_by: pathlib.Path | None = None,
 ) -> Iterator[Statement]:
-    """The statements of a file and of those it includes, in order; `brought_by`: see `Statement`."""
+    """The statements of a file and of those it includes, in order; `standing` and `brought_by`: see `Statement`."""
     from gin import config_parser
 
     shipped = is_shipped(path)
@@ -120,16 +140,20 @@ def read_file(
             for statement in config_parser.ConfigParser(file, _names()):
                 place = f"{path}:{statement.location.line_num}"
                 if isinstance(statement, config_parser.IncludeStatement):
-                    included = find_gin_file(statement.filename, directories, place)
-                    yield from read_file(included, directories, (*within, str(path)), brought_by if shipped else None)
+                    looked = [gin_configs_directory(), *directories] if shipped else directories
+                    included = find_gin_file(statement.filename, looked, place)
+                    inside = Standing.DEFAULT if shipped else min(standing, Standing.INCLUDED)
+                    chosen = brought_by if shipped else None
+                    yield from read_file(included, directories, (*within, str(path)), inside, chosen)
                 elif isinstance(statement, config_parser.ImportStatement):
                     raise ConfigurationError(
                         f"{place}: gin files import no code; a module of tasks is named by --gin.TASKS=\"'module'\""
                     )
                 elif isinstance(statement, config_parser.BindingStatement):
                     yield Statement(
-                        statement.scope, statement.selector, statement.arg_name, statement.value, place, brought_by
-                    )
+                        statement.scope, statement.selector, statement.arg_name, statement.value, place, standing,
+                        brought_by,
+                    )  # fmt: skip
         except SyntaxError as error:
             raise ConfigurationError(
                 f"{path}:{error.lineno}: gin cannot read this: {(error.text or '').strip()}"
@@ -148,8 +172,10 @@ def read_binding(binding: str) -> Iterator[Statement]:
             yield Statement(statement.scope, statement.selector, statement.arg_name, statement.value, flag)
     except SyntaxError as error:
         quoted = value.strip("'\"")
+        number = "numbers are written out, as 3000 or 3e-4; " if value[:1].isdigit() else ""
         raise ConfigurationError(
-            f"{flag}: not a gin value; text needs quotes that the shell leaves alone: --gin.{name}=\"'{quoted}'\""
+            f"{flag}: not a gin value; {number}text needs quotes that the shell leaves alone: "
+            f"--gin.{name}=\"'{quoted}'\""
         ) from error
 
 
@@ -179,8 +205,12 @@ def leaves(value: Any) -> Iterator[Any]:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     names = list(names)
+    if close := closest(name, names):
+        return f"; did you mean {close!r}?"
+    return f"; there is {', '.join(names)}" if names else ""
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
     folded = {candidate.lower(): candidate for candidate in names}
     close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {folded[close[0]]!r}?"
-    return f"; there is {', '.join(names)}" if names else ""
+    return folded[close[0]] if close else None

@@ -1,4 +1,10 @@
-"""The command line: flags, help, errors without traceback."""
+"""The command line: flags, help, errors without traceback, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -39,10 +45,19 @@ def test_version(capsys):
         (["prepare", "--gin.MIXTURE='x'", "--gin.STOR='y'"], ["--gin.STOR='y'", "did you mean 'STORE'"]),
         (["prepare", "--gin.MIXTURE"], ["--gin.NAME=VALUE"]),
         (["prepare", "--gin.prepare.sed=1"], ["prepare has no setting 'sed'", "did you mean 'seed'"]),
+        (["prepare", "--gin.MIXTURE='x'", "--gin.EVAL_EXAMPLES=3k"], ["numbers are written out, as 3000"]),
+        (["prepare", "--gin_file=runs/pretrain.gin"], ["is a run of flan-jax train, not of flan-jax prepare"]),
+        (["train", "--gin_file=runs/pretrain.gin", "--gin.MODEL_DIR='m'"], ["--gin_file=models/microworld.gin"]),
+        (["prepare", "--gin.MIXTURE='x'", "--gin.TASKS='not_there'"], ["not_there", "PYTHONPATH=. flan-jax"]),
+        (["train", "--gin_file=runs/tune_leave_one_out.gin", "--gin.HELD_OUT='rte'", "--gin.MODEL_DIR='m'",
+          "--gin.INITIAL_CHECKPOINT='/nowhere'"], ["/nowhere has no checkpoint, for there is no such folder"]),
         (["report", "x", "--gin.SEED=1"], ["report takes no --gin flags"]),
         (["report", "/nowhere"], ["ReportError", "/nowhere", "flan-jax sweep"]),
+        (["sweep", "--gin_file=runs/quickstart.gin", "--gin_file=mixtures/flan2021.gin", "--gin.SWEEP_DIR='/nowhere'",
+          "--gin.TOKENS_PER_BATCH=2560", "--gin.DOCUMENT_LENGTH=128"],
+         ["which is not of what this sweep prepares", "--gin_file=runs/sweep.gin"]),
     ],
-)
+)  # fmt: skip
 def test_a_user_s_mistake_is_said_without_a_traceback(argv, words, capsys):
     assert main(argv) == 2
     said = capsys.readouterr().err
@@ -87,3 +102,61 @@ def test_a_module_s_own_error_is_named(monkeypatch, capsys):
     monkeypatch.setattr("flan_jax.data.prepare.prepare", broken)
     assert main(["prepare", "--gin.MIXTURE='x'"]) == 2
     assert capsys.readouterr().err == "flan-jax: StoreOnFire: store burns; set --gin.STORE\n"
+
+
+@pytest.mark.parametrize(("command", "says"), [("prepare", "makes what is not there"), ("evaluate", "starts the scor")])
+def test_ctrl_c_is_one_line_and_130(command, says, monkeypatch, capsys):
+    def stopped(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"flan_jax.{'data' if command == 'prepare' else 'evaluation'}.{command}.{command}", stopped)
+    checkpoint = ["--gin.CHECKPOINT='x'"] if command == "evaluate" else []
+    assert main([command, "--gin.MIXTURE='x'", *checkpoint]) == 130
+    said = capsys.readouterr().err.strip()
+    assert said.startswith(f"flan-jax: stopped; the same command {says}") and "\n" not in said
+
+
+ENDLESS_TASKS = """
+import pathlib, time
+from small_world import *
+from small_world import get_task as whole
+import dataclasses
+
+def get_task(name):
+    def render(split, templates, seed):
+        (pathlib.Path(__file__).parent / f"at_work_{name}_{split}").touch()
+        time.sleep(3600)
+        yield from whole(name).render(split, templates, seed)
+    return dataclasses.replace(whole(name), render=render, render_rows=None)
+"""
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["to the process alone", "to all, as a terminal does"])
+def test_ctrl_c_ends_prepare_and_its_workers(group, tmp_path):
+    (tmp_path / "endless_tasks.py").write_text(ENDLESS_TASKS)
+    flags = ["MIXTURE='microworld'", "TASKS='endless_tasks'", f"STORE='{tmp_path}/store'", "PROCESSES=2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flan_jax.cli", "prepare", *(f"--gin.{flag}" for flag in flags)],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )  # fmt: skip
+    while len(list(tmp_path.glob("at_work_*"))) < 2 and process.poll() is None:
+        time.sleep(0.05)
+    (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said and "stopped; the same command makes what is not there yet" in said
+    assert not workers_of(process.pid)
+
+
+def workers_of(session: int) -> list[str]:
+    """The spawned processes of a session that are not ended."""
+    listed = subprocess.run(["ps", "-o", "stat=,args=", "-s", str(session)], capture_output=True, text=True).stdout
+    return [line for line in listed.splitlines() if "spawn_main" in line and not line.startswith("Z")]
+
+
+def test_help_shows_a_setting_as_it_is_written(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = capsys.readouterr().out
+    assert "--gin.NAME=VALUE" in shown and "--gin.NAME VALUE" not in shown

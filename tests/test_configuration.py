@@ -137,7 +137,7 @@ def test_a_bad_line_is_refused_with_file_and_line(folder, line, words):
 def test_a_macro_of_the_user_s_own_file_that_nothing_uses_is_a_misspelling(folder):
     (folder / "mine.gin").write_text("include 'run.gin'\nMODEL_DIR = '/m'\nSTEP = 5\n")
     with pytest.raises(
-        ConfigurationError, match=r"mine\.gin:3: no file .* macro STEP; did you mean 'STEPS'(.|\n)*%STEP"
+        ConfigurationError, match=r"mine\.gin:3: STEP .* no file given uses it; did you mean 'STEPS'(.|\n)*%STEP"
     ):
         build(folder, file="mine.gin")
 
@@ -156,7 +156,10 @@ def test_a_setting_that_reaches_nothing_is_refused_with_what_would_build_it(fold
     (folder / "bare.gin").write_text(
         "TinyTrain.model_dir = ''\nTinyTrain.mixture = 'm'\nTinyOptimizer.schedule = 'cosine'"
     )
-    with pytest.raises(ConfigurationError, match=r"bare\.gin:3 would have no effect: .* builds no TinyOptimizer"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"bare\.gin:3: TinyOptimizer.schedule would have no effect: .* builds no TinyOptimizer",
+    ):
         build(folder, file="bare.gin")
     built = build(folder, "TinyTrain.optimizer = @TinyOptimizer()", file="bare.gin")
     assert built.config.optimizer.schedule == "cosine"
@@ -182,35 +185,14 @@ TUNE = ["HELD_OUT = 'nli'", "MODEL_DIR = '/m'", "INITIAL_CHECKPOINT = '/b'"]
 EVALUATE = ["CHECKPOINT = '/b'", "MIXTURE = 'rte'"]
 
 
-@pytest.mark.parametrize(
-    ("command", "files", "bindings", "words"),
-    [
-        ("evaluate", ["runs/evaluate.gin"], [*EVALUATE, "MeshConfig.data = 2"],
-         ["--gin.MeshConfig.data=2", "--gin.evaluate.mesh=@MeshConfig()"]),
-        ("evaluate", ["runs/evaluate.gin", "models/llama_1b.gin"], EVALUATE, ["flan-jax evaluate takes nothing"]),
-        ("train", ["runs/tune_leave_one_out.gin"], [*TUNE, "DecoderConfig.num_layers = 2"],
-         ["--gin.DecoderConfig.num_layers=2", "--gin.train.model=@DecoderConfig()"]),
-        ("train", ["models/llama_17m.gin", "runs/tune_leave_one_out.gin"], TUNE,
-         ["models/llama_17m.gin: flan-jax train takes nothing", "--gin.train.model=@DecoderConfig()"]),
-        ("sweep", ["runs/quickstart.gin"], ["SWEEP_DIR = '/s'", "OptimizerConfig.learning_rate = 1e-4"],
-         ["tune/OptimizerConfig.learning_rate = %TUNE_LEARNING_RATE"]),
-    ],
-)  # fmt: skip
-def test_what_a_shipped_run_takes_nothing_from_is_refused(command, files, bindings, words):
-    with pytest.raises(ConfigurationError) as refused:
-        configuration.configure(command, files, bindings)
-    for word in words:
-        assert word in str(refused.value)
-
-
 @pytest.mark.parametrize("hardware", ["cpu", "gpu", "tpu_pod"])
 @pytest.mark.parametrize(
     ("command", "files", "bindings"),
     [
         ("train", ["models/llama_1b.gin", "runs/pretrain.gin"], ["MODEL_DIR = '/m'"]),
         ("train", ["runs/tune_leave_one_out.gin", "mixtures/flan2021.gin"], TUNE),
-        ("sweep", ["runs/quickstart.gin"], ["SWEEP_DIR = '/s'"]),
-        ("evaluate", ["runs/evaluate.gin", "mixtures/flan2021.gin"], EVALUATE),
+        ("sweep", ["runs/quickstart.gin"], ["SWEEP_DIR = '/s'", "train.coordinator = None"]),
+        ("evaluate", ["runs/evaluate.gin"], EVALUATE),
     ],
 )
 def test_shipped_files_go_together(command, files, bindings, hardware):

@@ -5,6 +5,7 @@ import inspect
 import json
 import pathlib
 import re
+import shlex
 
 import pytest
 
@@ -12,7 +13,8 @@ from flan_jax import configuration
 from flan_jax.cli import COMMANDS, main
 from flan_jax.configuration import configure
 from flan_jax.evaluation.results import read_results
-from flan_jax.gin_files import file_header, gin_configs_directory
+from flan_jax.gin_files import ConfigurationError, file_header, gin_configs_directory, read_file, search_directories
+from flan_jax.gin_reach import reach
 
 RUNS = sorted(path.name for path in (gin_configs_directory() / "runs").glob("*.gin"))
 
@@ -27,9 +29,39 @@ def test_a_run_opens_with_its_usage_and_required_macros(run):
     header = file_header(path)
     assert re.search(r"^  \S*.*flan-jax (prepare|train|evaluate|contamination|sweep) ", header, re.M), "no usage line"
     (required,) = re.findall(r"^Required: (.*(?:\n  .*)*)", header, re.M)
-    unset = re.findall(r"^(\w+) = %gin\.REQUIRED", path.read_text() + included(path), re.M)
-    for name in unset:
-        assert name in required, f"{name} is required and the header does not say so"
+    files = [
+        f"runs/{run}",
+        *(f"{kind}/microworld.gin" for kind in ("models", "mixtures") if f"a {kind} file" in required),
+    ]
+    try:
+        configure(command_of(run), files)
+    except ConfigurationError as refused:
+        unset = re.findall(r"--gin\.(\S+)=\.\.\.", str(refused))
+        assert unset, refused
+        for name in unset:
+            assert name in required, f"{name} is required and the header does not say so"
+        configure(command_of(run), files, [f"{name} = 'x'" for name in unset])
+
+
+def command_of(run: str) -> str:
+    return re.findall(r"flan-jax (\w+) ", file_header(gin_configs_directory() / "runs" / run))[0]
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_all_that_a_run_sets_has_an_effect(run):
+    """But for macros: a mixtures file has those of every run."""
+    statements = list(read_file(gin_configs_directory() / "runs" / run, search_directories()))
+    reached = reach(command_of(run), sorted(statements, key=lambda statement: statement.strength))
+    assert not [s.place for s in statements if s.argument and not reached.takes(s)]
+
+
+@pytest.mark.parametrize("mixture", ["flan2021_clusters_3", "flan2021_clusters_7_templates_4", "rte"])
+def test_any_mixture_or_task_can_be_tuned_on(mixture):
+    bindings = ["MODEL_DIR = '/m'", "INITIAL_CHECKPOINT = '/b'", f"MIXTURE = '{mixture}'"]
+    config = configure("train", ["runs/tune.gin", "mixtures/flan2021.gin"], bindings).config
+    assert (config.mixture, config.row_length, config.loss_on) == (mixture, 1280, "targets")
+    with pytest.raises(ConfigurationError, match=r"needs .*--gin\.ROW_LENGTH(.|\n)*a mixtures file"):
+        configure("train", ["runs/tune.gin"], bindings)
 
 
 def included(path: pathlib.Path) -> str:
@@ -51,6 +83,22 @@ def test_the_header_gives_the_defaults_there_are(run):
 
 def test_every_run_belongs_to_a_command_s_help():
     assert {f"runs/{run}" for run in RUNS} == {run for command in COMMANDS.values() for run in command.runs}
+
+
+def commands_of_the_readme() -> list[list[str]]:
+    text = (pathlib.Path(__file__).parent.parent / "README.md").read_text().replace("\\\n", " ")
+    found = [shlex.split(line, comments=True) for line in re.findall(r"^ *(flan-jax .*)", text, re.M)]
+    return [words[1:] for words in found if COMMANDS[words[1]].runs]
+
+
+@pytest.mark.parametrize("words", commands_of_the_readme(), ids=" ".join)
+def test_the_commands_of_the_readme_configure(words):
+    command, *flags = words
+    files = [flag.removeprefix("--gin_file=") for flag in flags if flag.startswith("--gin_file=")]
+    bindings = [flag.removeprefix("--gin.").replace("=", " = ", 1) for flag in flags if flag.startswith("--gin.")]
+    left_out = ["MODEL_DIR = '/m'"] if "..." in flags else []
+    assert len(files) + len(bindings) + len(left_out) == len(flags)
+    assert configure(command, files or [*filter(None, [COMMANDS[command].default])], bindings + left_out).config
 
 
 @pytest.mark.parametrize("file", [*shipped("models"), *shipped("hardware")])
@@ -79,7 +127,7 @@ def remedies() -> list[tuple[str, str]]:
     modules = [*folder.glob("data/*.py"), *folder.glob("training/*.py"), *folder.glob("evaluation/*.py")]
     return [
         (str(module.relative_to(folder)), name)
-        for module in [*modules, folder / "sweep.py"]
+        for module in [*modules, *folder.glob("sweep*.py")]
         for name in re.findall(r"--gin\.(?:\w+/)?(\w++(?:\.\w++)?)(?!\.\{)", module.read_text())
     ]
 
@@ -87,14 +135,17 @@ def remedies() -> list[tuple[str, str]]:
 SERVES = {
     "data/": {*RUNS} - {"contamination.gin"},
     "data/prepare": {"prepare.gin"},
-    "training/": {"pretrain.gin", "tune_leave_one_out.gin", "quickstart.gin"},
+    "training/": {"pretrain.gin", "tune.gin", "tune_leave_one_out.gin", "quickstart.gin"},
+    "training/validation": {"prepare.gin"},
     "evaluation/": {"evaluate.gin"},
     "evaluation/contamination": {"contamination.gin"},
-    "sweep.py": {"quickstart.gin"},
+    "sweep": {"quickstart.gin"},
 }
 """The runs in which a module's remedies must be settings."""
 BESIDE_ONE_ANOTHER = ("OUTPUT", "MODEL_DIR", "SWEEP_DIR", "INITIAL_CHECKPOINT", "LEARNING_RATE", "TUNE_LEARNING_RATE")
 """Macros that a message names together, each of its own run."""
+OF_PREPARE = ("EVAL_EXAMPLES",)
+"""Macros of prepare's runs, wherever a message names them: it says to prepare more."""
 
 
 @pytest.mark.parametrize(("module", "name"), sorted(set(remedies())))
@@ -107,6 +158,7 @@ def test_an_error_names_settings_that_are_there_to_be_set(module, name):
     runs = {run for run in RUNS if name in used(run)}
     nearest = max((prefix for prefix in SERVES if module.startswith(prefix)), key=len)
     wanted = runs & SERVES[nearest] if name in BESIDE_ONE_ANOTHER else SERVES[nearest]
+    wanted = {"prepare.gin"} if name in OF_PREPARE else wanted
     assert wanted and wanted <= runs, f"{module} names {name}, which is a macro of {sorted(runs)} only"
 
 
@@ -116,46 +168,31 @@ def test_a_size_is_a_handful_of_numbers():
         assert len([line for line in lines if not line.startswith("#")]) <= 8
 
 
+def how_run(model: dict) -> tuple:
+    return model["dtype"], model["scan_layers"], model["remat"]
+
+
 def test_prepare_pretrain_tune_and_evaluate(tmp_path, tiny, capsys):
     store, base, tuned = f"'{tmp_path}/store'", f"'{tmp_path}/base'", f"'{tmp_path}/tuned'"
     mixtures = "('microworld_pretraining', 'microworld')"
     assert main(["prepare", *tiny("runs/prepare.gin", STORE=store, MIXTURE=mixtures)]) == 0
     small = tiny("runs/pretrain.gin", STORE=store, MODEL_DIR=base, TARGETS_LENGTH="%ROW_LENGTH")
     assert main(["train", "--gin_file=models/microworld.gin", *small]) == 0
-    assert (
-        main(
-            [
-                "train",
-                *tiny(
-                    "runs/tune_leave_one_out.gin",
-                    STORE=store,
-                    MODEL_DIR=tuned,
-                    INITIAL_CHECKPOINT=base,
-                    HELD_OUT="'nli'",
-                ),
-            ]
-        )
-        == 0
-    )
+    more = tiny("runs/tune_leave_one_out.gin", STORE=store, MODEL_DIR=tuned, INITIAL_CHECKPOINT=base, HELD_OUT="'nli'")
+    more = [flag for flag in more if "VOCABULARY" not in flag]  # by default that of the initial checkpoint
+    assert main(["train", *more, "--gin_file=hardware/gpu.gin"]) == 0
     assert json.loads((tmp_path / "tuned" / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 4
+    assert how_run(json.loads((tmp_path / "base" / "model.json").read_text())) == ("float32", False, "none")
+    assert how_run(json.loads((tmp_path / "tuned" / "model.json").read_text())) == ("bfloat16", True, "full")
     capsys.readouterr()
-    assert (
-        main(
-            [
-                "evaluate",
-                *tiny(
-                    "runs/evaluate.gin",
-                    STORE=store,
-                    CHECKPOINT=tuned,
-                    MIXTURE="'microworld_loo_nli'",
-                    OUTPUT=f"'{tmp_path}/out'",
-                ),
-            ]
-        )
-        == 0
+    asked = tiny(
+        "runs/evaluate.gin", STORE=store, CHECKPOINT=tuned, MIXTURE="'microworld_loo_nli'", OUTPUT=f"'{tmp_path}/out'"
     )
+    assert main(["evaluate", *asked, "--gin_file=hardware/cpu.gin"]) == 0
     assert "small_nli" in capsys.readouterr().out
-    assert read_results(tmp_path / "out").summary.cluster("nli").tasks == ("small_nli",)
+    results = read_results(tmp_path / "out")
+    assert results.summary.cluster("nli").tasks == ("small_nli",)
+    assert how_run(results.provenance["model"]) == ("float32", False, "full")
 
     assert (
         main(["generate", f"--model_dir={tmp_path}/tuned", "--prompt=What a boat!", "--option=good", "--option=bad"])
