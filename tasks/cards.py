@@ -6,6 +6,7 @@ from flan_jax.data.catalogue import Card, Catalogue, FormCard, Wording
 
 from . import catalog, registry
 from .dataset import Dataset, Generated, Tfds
+from .flan2021.shared_text import shared_text
 from .forms import chosen_templates, forms_of
 from .splits import Rows
 
@@ -32,13 +33,22 @@ def _card(dataset: Dataset) -> Card:
         citation=dataset.citation,
         splits={ours: _rows(rule) for ours, rule in dataset.splits.items()},
         forms=(_form(dataset), *(_form(form) for form in forms if form.template_count is None)),
-        caveats=dataset.caveats,
+        caveats=" ".join(filter(None, (dataset.caveats, _shared_text(dataset)))),
         manual=source.manual if isinstance(source, Tfds) else "",
         fields=dataset.field_names,
         family=dataset.family,
         same_rows_as=dataset.same_rows_as,
         subsets={name: tuple(info.index for info in chosen_templates(infos, count)) for name, count in counts},
     )
+
+
+def _shared_text(dataset: Dataset) -> str:
+    """With which others a dataset has text in common, and which of them are trained on when it is held out."""
+    parts = []
+    for other, what in shared_text(dataset.name).items():
+        trained = other in catalog.mixtures()[f"{dataset.benchmark}_loo_{dataset.cluster}"].train
+        parts.append(f"{other} ({what}{'; trained on when this is held out' if trained else ''})")
+    return f"It has text in common with {', '.join(parts)}." if parts else ""
 
 
 def _forms(dataset: Dataset) -> Iterator[Dataset]:

@@ -84,6 +84,7 @@ def mixtures() -> MappingProxyType[str, Mixture]:
     For each benchmark b: `b` (all tuning tasks), `b_loo_<cluster>` for every cluster it has (train on the others,
     evaluate that one), and `b_pretraining` where it has plain documents.  For FLAN 2021 each of the first two also
         ..._released       with every configuration at full weight, those that share their rows too, as the release does
+        ..._rows_once      without those whose rows another one holds beside its own (squad_v1 within squad_v2)
         ..._plain, _named  trained in that form, evaluated in it and with instructions (paper, section 4.3)
         ..._continuation   for the baseline without tuning: evaluated in that form, nothing to train on
     and those of `flan2021/studies.py`.
@@ -113,10 +114,13 @@ def _mixture(name: str, train: Sequence[Dataset], evaluate: Sequence[Dataset]) -
 
 
 def _in_forms(mixture: Mixture) -> Iterator[Mixture]:
-    """The same mixture as released and in every other form."""
+    """The same mixture as released, with every row once, and in every other form."""
     trained = set(mixture.train)
     doubled = [d.name for d in datasets().values() if d.name in trained or d.same_rows_as in trained]
     yield Mixture(f"{mixture.name}_released", train=tuple(doubled), evaluate=mixture.evaluate)
+    once = tuple(name for name in mixture.train if datasets()[name].rows_within not in trained)
+    if once != mixture.train:
+        yield Mixture(f"{mixture.name}_rows_once", train=once, evaluate=mixture.evaluate)
     for form in FORMS:
         train = () if form == "continuation" else tuple(f"{task}_{form}" for task in mixture.train)
         evaluate = tuple(f"{task}_{form}" for task in mixture.evaluate)

@@ -30,6 +30,18 @@ def choice(options: Iterable[str], index: int) -> dict[str, Any]:
     return {"options": options, "answer": options[index]}
 
 
+def told_choice(texts: Iterable[str], index: int) -> dict[str, Any] | Drop:
+    """`choice` where a row brings its own options: they must say something and differ; -1 means that none is told."""
+    options = tuple(text.strip() for text in texts)
+    if len(options) < 2:
+        return Drop("fewer than 2 options")
+    if not all(options):
+        return Drop("an empty option")
+    if len(set(options)) < len(options):
+        return Drop("two options are the same")
+    return Drop("no label") if index < 0 else choice(options, index)
+
+
 @dataclasses.dataclass(frozen=True)
 class Generated:
     """A source of rows made by code: rows(split) yields dicts, always the same ones in the same order."""
@@ -70,6 +82,7 @@ class Dataset:
     labels: class names checked when the data are opened.   caveats: what a user should know, for the catalogue.
     family: the name under which papers count several configurations as one dataset; default its own.
     same_rows_as: the dataset whose training rows these are; mixtures train on them once.
+    rows_within: the dataset whose training rows hold these and others; only mixtures called ..._rows_once heed it.
     form, prefix, template_count: see tasks/forms.py; a declared dataset leaves them alone.
     """
 
@@ -89,6 +102,7 @@ class Dataset:
     caveats: str = ""
     family: str = ""
     same_rows_as: str = ""
+    rows_within: str = ""
     form: Form = "instructions"
     prefix: str = ""
     template_count: int | None = None

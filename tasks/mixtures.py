@@ -1,6 +1,7 @@
 """The same tasks and mixtures for seqio, over the same renderer.  TensorFlow and seqio are imported by `register` only.
 
-    from tasks import mixtures
+    import seqio
+    from flan_jax_tasks import mixtures
     mixtures.register(seqio.SentencePieceVocabulary("/path/spm.model"))
     seqio.get_mixture_or_task("flan2021_loo_nli").get_dataset({"inputs": 1024, "targets": 256}, "train")
 
@@ -17,12 +18,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flan_jax.data.task import Rendered, Task
+from flan_jax.errors import FlanJaxError
 
 from . import catalog, registry
 from .dataset import Dataset
 
 MAXIMUM_RATE = 3_000
 """FLAN's rate maximum: no dataset weighs more than one of 3,000 examples (paper, section 2.1)."""
+
+
+class RegistrationError(FlanJaxError, TypeError):
+    """Tasks cannot be registered with what was given."""
+
 
 _registered: list[tuple[Any, str]] = []
 """What the last call registered: (seqio registry, name)."""
@@ -45,10 +52,16 @@ def register(
     store: a prepared store, for its counts alone: a mixture's rates are then those of our plans, which know how many
         examples of a train split were kept (and leave out those with over-long targets, which seqio cuts off).  Without
         it rates follow the rows of the source.  Asking for a rate raises NotPrepared where the store lacks the split.
-    A second call replaces what the first one registered.  Raises ValueError where somebody else's task has the name.
+    A second call replaces what the first one registered.  Raises ValueError where somebody else's task has the name,
+    RegistrationError where `vocabulary` is not one of seqio's.
     """
     import seqio
 
+    if not isinstance(vocabulary, seqio.Vocabulary):
+        raise RegistrationError(
+            f"vocabulary={vocabulary!r} is a {type(vocabulary).__name__}, not a seqio.Vocabulary; of a file, as "
+            "one that prepare trained, make one:   seqio.SentencePieceVocabulary('.../sentencepiece.model')"
+        )
     for where, name in _registered:
         where.remove(name)
     _registered.clear()

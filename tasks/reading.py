@@ -81,11 +81,15 @@ def _missing(source: Tfds, directory: str) -> SourceUnavailable:
         )
     if _versions(directory, name):
         return _version_missing(name, version, directory, "")
-    return DatasetMissing(
+    unset = "" if os.environ.get("TFDS_DATA_DIR") else "   # it is not set now"
+    build = f"tfds build {{}} --data_dir={directory}"
+    missing = DatasetMissing(
         f"{source.name} is not in {directory}.\n"
-        f"  prepare it there:     tfds build {source.name} --data_dir={directory}\n"
-        f"  or say where it is:   export TFDS_DATA_DIR=/path/to/tensorflow_datasets"
+        f"  prepare it there:     {build.replace('{}', source.name)}\n"
+        f"  or say where it is:   export TFDS_DATA_DIR=/path/to/tensorflow_datasets{unset}"
     )
+    missing.build = build, source.name
+    return missing
 
 
 def _versions(directory: str, name: str) -> list[str]:

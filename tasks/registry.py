@@ -72,7 +72,8 @@ def mixture(name: str) -> Mixture:
 
 def _unknown(what: str, name: str, names: Iterable[str]) -> UnknownName:
     near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    return UnknownName(f"there is no {what} {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+    told = f"there is no {what} {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    return UnknownName(told + (f"; clusters are {', '.join(catalog.CLUSTERS)}" if "_loo_" in name else ""))
 
 
 def make_task(
@@ -119,6 +120,7 @@ def make_task(
         render=render_rows,
         source_digest=contents_digest(source, directory) if isinstance(source, Tfds) else "",
         few_shot=paper_shots(dataset),
+        question_fields=question_fields(file) if file else (),
         sizes=(lambda: source_sizes(dataset, data_dir, download)) if isinstance(source, Tfds) else None,
         render_rows=render_rows,
     )
@@ -131,6 +133,14 @@ def template_file(dataset: Dataset, templates: pathlib.Path = TEMPLATES) -> Temp
     prefix = dataset.prefix
     prefixed = tuple(dataclasses.replace(t, inputs=t.inputs.behind(prefix)) for t in file.templates)
     return dataclasses.replace(file, templates=prefixed) if prefix else file
+
+
+def question_fields(file: TemplateFile) -> tuple[tuple[str, ...], ...]:
+    """The smallest sets of fields that forward templates show, options aside: examples that agree in one of them are
+    asked in the same words by some template."""
+    shown = {frozenset(t.inputs.names) - {"options"} for t in file.templates if t.info.forward} - {frozenset()}
+    smallest = [names for names in shown if not any(other < names for other in shown)]
+    return tuple(sorted(tuple(sorted(names)) for names in smallest))
 
 
 def read_split(

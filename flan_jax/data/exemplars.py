@@ -1,8 +1,9 @@
 """Exemplars: which training rows are shown before a question (few-shot), and how they are set off.
 
 For every question the rows of its task's train split are put in an order of their own by a keyed permutation: the key
-is a hash of seed, task, template and example id, so neither the order of the questions nor the batch or host they are
-in matters, and k exemplars are the first k of k + 1.  The question itself is never among them.
+is a hash of seed, task, template and what is asked, so neither the order of the questions nor the batch or host they
+are in matters, and k exemplars are the first k of k + 1.  No row that asks the same as the question is among them, be
+it the question itself or another row with its text, under whatever template (questions.py).
 
 Of the drawn ones those are shown, in that order, whose running total of tokens stays within the budget: the first that
 would exceed it is dropped, and all drawn after it (Wei et al. 2021: up to 16, within 960 of 1,024 tokens, the
@@ -19,6 +20,7 @@ from jaxtyping import Bool, Int32, Int64, Integer, UInt64
 
 from flan_jax.data.composition import SpecialTokens
 from flan_jax.data.permutation import derive_key, keyed_hash, mixed, permuted
+from flan_jax.data.questions import same_questions
 from flan_jax.data.token_table import TokenTable
 from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.errors import FlanJaxError
@@ -119,17 +121,18 @@ def boundary_differs(
 
 
 def question_keys(
-    seed: int, task: str, ids: UInt64[np.ndarray, " N"], template: Integer[np.ndarray, " N"]
+    seed: int, task: str, asked: UInt64[np.ndarray, " N"], template: Integer[np.ndarray, " N"]
 ) -> UInt64[np.ndarray, " N"]:
-    """The key of every question's draw; `ids` are hashes of example ids."""
-    return keyed_hash(mixed(ids ^ np.uint64(derive_key("exemplars", seed, task))), template)
+    """The key of every question's draw; `asked` are hashes of what it asks."""
+    return keyed_hash(mixed(asked ^ np.uint64(derive_key("exemplars", seed, task))), template)
 
 
 class Repertoire(NamedTuple):
-    """The rows that may be shown, grouped, and for every question where it draws from.
+    """The rows that may be shown, grouped, in a group those that ask the same together; and for every question where it
+    draws from.
 
     row, tokens: row of the train table, and its tokens with separators.   start, size: the question's group.
-    own: the question's own place in that group, or -1.   key: of its draw.
+    own, alike: the first place in that group that asks what the question asks, and how many do.   key: of its draw.
     """
 
     row: Int32[np.ndarray, " R"]
@@ -137,6 +140,7 @@ class Repertoire(NamedTuple):
     start: Int64[np.ndarray, " N"]
     size: Int32[np.ndarray, " N"]
     own: Int32[np.ndarray, " N"]
+    alike: Int32[np.ndarray, " N"]
     key: UInt64[np.ndarray, " N"]
 
     def show(
@@ -151,7 +155,7 @@ class Repertoire(NamedTuple):
 
         K is `most`, which no `shots` exceeds.
         """
-        places = draw(key, self.own[question], self.size[question], shots, most)
+        places = draw(key, self.own[question], self.alike[question], self.size[question], shots, most)
         drawn = places >= 0
         found = (self.start[question][:, None] + places)[drawn]
         tokens = np.zeros(places.shape, np.int64)
@@ -166,22 +170,22 @@ class Repertoire(NamedTuple):
 def draw(
     key: UInt64[np.ndarray, " Q"],
     own: Integer[np.ndarray, " Q"],
+    alike: Integer[np.ndarray, " Q"],
     size: Integer[np.ndarray, " Q"],
     shots: Integer[np.ndarray, " Q"],
     most: int,
 ) -> Int64[np.ndarray, "Q K"]:
-    """Distinct places in [0, size) other than `own`, `shots` of them or as many as there are; K is `most`.
+    """Distinct places in [0, size) but not in [own, own + alike), `shots` of them or as many as there are; K is `most`.
 
-    The others are drawn as if they stood close together, and those behind the question's own place moved up by one.
+    The others are drawn as if they stood close together, and those behind the left-out places moved up by `alike`.
     """
-    others = size - (own >= 0)
+    others = size - alike
     column = np.arange(most)
     asked = column < shots[:, None]
     places = np.where(asked, np.int64(NO_ROW), np.int64(NOT_ASKED))
     question, number = np.nonzero(asked & (column < others[:, None]))
     found = permuted(number, others[question], key[question])
-    own = own[question]
-    places[question, number] = found + ((own >= 0) & (found >= own))
+    places[question, number] = found + np.where(found >= own[question], alike[question], 0)
     return places
 
 
@@ -203,33 +207,39 @@ def repertoire(
     """
     tokens = np.diff(train.inputs_offsets) + np.diff(train.targets_offsets) + special.exemplar_overhead
     row = usable[(tokens[usable] <= few_shot.budget) & np.isin(train.template[usable], templates)]
-    if few_shot.templates == "same":
-        row = row[np.argsort(train.template[row], kind="stable")]
-        start = np.searchsorted(train.template[row], templates)
-        size = np.searchsorted(train.template[row], templates, side="right") - start
-        group = np.searchsorted(templates, questions.template[asked])
-    else:
-        start, size, group = np.asarray([0]), np.asarray([len(row)]), np.zeros(len(asked), np.int64)
-    ids = questions.example_hashes[asked]
-    own = _places(ids, train.example_hashes[row]) - start[group]
-    own[(own < 0) | (own >= size[group])] = -1
+    same = few_shot.templates == "same"
+    # of all rows, not of those asked alone: one that asks the same as two others must not move them when it is asked
+    asks = same_questions(_hashes(task, train.question, questions.question))
+    by_group = [np.searchsorted(templates, t) if same else np.zeros(len(t), np.int64) for t in (
+        train.template[row], questions.template[asked]
+    )]  # fmt: skip
+    span = len(asks)  # no number of a question is as high
+    group = by_group[1] * span
+    places = by_group[0] * span + asks[row]
+    order = np.argsort(places, kind="stable")
+    row, places, wanted = row[order], places[order], group + asks[train.num_rows + asked]
+    start, stop = np.searchsorted(places, group), np.searchsorted(places, group + span)
+    first, last = np.searchsorted(places, wanted), np.searchsorted(places, wanted, side="right")
     return Repertoire(
         row.astype(np.int32),
         tokens[row].astype(np.int32),
-        start[group].astype(np.int64),
-        size[group].astype(np.int32),
-        own.astype(np.int32),
-        question_keys(seed, task, ids, questions.template[asked]),
+        start.astype(np.int64),
+        (stop - start).astype(np.int32),
+        (first - start).astype(np.int32),
+        (last - first).astype(np.int32),
+        question_keys(seed, task, questions.question[asked, 0], questions.template[asked]),
     )
 
 
-def _places(wanted: UInt64[np.ndarray, " N"], there: UInt64[np.ndarray, " R"]) -> Int64[np.ndarray, " N"]:
-    """Where each wanted number stands in `there`; -1 if nowhere."""
-    if not len(there):
-        return np.full(len(wanted), -1)
-    order = np.argsort(there, kind="stable")
-    place = order[np.searchsorted(there, wanted, sorter=order).clip(max=len(there) - 1)]
-    return np.where(there[place] == wanted, place, -1)
+def _hashes(
+    task: str, train: UInt64[np.ndarray, "R K1"], questions: UInt64[np.ndarray, "N K2"]
+) -> UInt64[np.ndarray, "RN K"]:
+    if train.shape[1] != questions.shape[1]:
+        raise ExemplarError(
+            f"{task}: its train split and the one to be asked were rendered from different templates, so it cannot be "
+            "told which rows ask the same; run flan-jax prepare again"
+        )
+    return np.concatenate([train, questions])
 
 
 def joined(parts: Sequence[Repertoire]) -> Repertoire:

@@ -11,7 +11,7 @@ import flan_jax
 from flan_jax.data.atomic import atomic_file
 from flan_jax.errors import FlanJaxError
 
-FORMAT = 1  # of both layers; a change makes `prepare` write them anew
+FORMAT = 2  # of both layers; a change makes `prepare` write them anew
 
 
 class CorruptStore(FlanJaxError):

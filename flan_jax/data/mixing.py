@@ -52,7 +52,7 @@ def mixing_shares(rates: Rates, counts: Mapping[str, int]) -> dict[str, float]:
     if empty := sorted(name for name, count in counts.items() if count < 1):
         raise MixingError(
             f"no usable training example in {', '.join(empty)}; prepare the split, raise targets_length, or "
-            "leave the task out of the mixture"
+            "train on a mixture without it"
         )
     if rates.kind == "explicit":
         numbers = _explicit(rates.explicit, counts)

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import xxhash
 from jaxtyping import Int64
 
+from flan_jax.checksum import file_xxh3
 from flan_jax.data.atomic import atomic_folder
 from flan_jax.data.composition import Documents, LossOn, SpecialTokens, TokenRows
 from flan_jax.data.exemplars import FewShot, boundary_differs, counted, shot_choices, special_tokens
@@ -277,7 +277,7 @@ def _write(
         summary = {
             "hash": directory.name,
             "stream_hash": _hash({**request, "config": {**request["config"], "steps": None}}),
-            "checksum": _checksum(partial / "plan.arrow"),
+            "checksum": file_xxh3(partial / "plan.arrow"),
             "documents": int(tally[0].sum()),
             "fill": float(tally[3].sum() / (rows * config.row_length)),
             "tasks": [dataclasses.asdict(summary) for summary in _summaries(pool, tally)],
@@ -334,7 +334,7 @@ def _open(
 ) -> Plan:
     try:
         summary = json.loads((directory / "plan.json").read_text())
-        if _checksum(directory / "plan.arrow") != summary["checksum"]:
+        if file_xxh3(directory / "plan.arrow") != summary["checksum"]:
             raise ValueError("the checksum of plan.arrow differs")
     except (OSError, ValueError, KeyError) as error:
         raise PlanError(f"the plan in {directory} is damaged ({error}); delete the folder, and run again") from error
@@ -343,8 +343,3 @@ def _open(
         directory, summary["hash"], summary["stream_hash"], config, digest, special, tasks, summary["documents"],
         summary["fill"], tables, exemplar_tables, read_chunks(directory / "plan.arrow"),
     )  # fmt: skip
-
-
-def _checksum(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()

@@ -130,7 +130,8 @@ def build_pool(
         if task.over_long == task.source_rows > 0:
             raise MixingError(
                 f"every one of the {task.source_rows} training examples of {name} is over-long for targets_length "
-                f"{lengths[1]} and row_length {lengths[2]}; raise targets_length, or leave the task out"
+                f"{lengths[1]} and row_length {lengths[2]}; raise targets_length, or train on a "
+                "mixture without it, such as your own tasks module (TASKS) may declare"
             )
     shares = mixing_shares(rates, {name: len(task.example) for name, task in zip(names, tasks, strict=True)})
     return Pool(

@@ -13,13 +13,15 @@ from typing import Literal
 
 from flan_jax.data.atomic import remove_partial
 from flan_jax.data.manifest import AnyManifest, CorruptStore, TextManifest, TokenManifest, read_manifest
+from flan_jax.data.mixture_names import UnknownName as UnknownName
+from flan_jax.data.mixture_names import each_name, find_mixture
 from flan_jax.data.prepare_jobs import Job, Outcome, TextJob, TokenJob, run_jobs
 from flan_jax.data.prepare_sources import estimate, headline, look, record, refuse
 from flan_jax.data.prepare_summary import Prepared as Prepared
 from flan_jax.data.prepare_summary import PreparedSplit as PreparedSplit
 from flan_jax.data.prepare_summary import summary
 from flan_jax.data.store import Store
-from flan_jax.data.task import Task, TaskRegistry, load_registry
+from flan_jax.data.task import BEYOND_CAP, Task, TaskRegistry, load_registry
 from flan_jax.data.text_layer import changed_since, text_request
 from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.data.vocabulary_training import prepare_vocabulary, trained_size
@@ -36,20 +38,18 @@ class PrepareError(FlanJaxError, ValueError):
     """Settings that cannot be followed."""
 
 
-class UnknownName(FlanJaxError):
-    """A name that is neither a mixture nor a task."""
-
-
 @dataclasses.dataclass(frozen=True)
 class PrepareConfig:
     """What to prepare.
 
     mixture: a mixture or task, or several: of a mixture's training tasks the train split (of documents validation
         too), of its evaluation tasks validation and test; of a task named itself all splits.
-    vocabulary: as for `load_vocabulary`, or "sentencepiece:SIZE" to train one on the train splits of
-        `vocabulary_mixture` (default: `mixture`), from about `vocabulary_rows` rows.
+    vocabulary: as for `load_vocabulary`, or "sentencepiece:SIZE": the store's own of this size, or if it has none one
+        trained on the train splits of `mixture`, from about `vocabulary_rows` rows.
+    vocabulary_mixture: what it must be trained on instead; another one in the store is not used then.
     seed: chooses each training example's template.  A run's own seed needs no new preparation; keep this one fixed.
-    eval_examples: at most so many examples of a validation or test split, chosen by a hash of their ids; None: all.
+    eval_examples: so many examples of each validation or test split, as far as it has them, chosen by a hash of their
+        ids; None: all.  A split that is there with more is left alone: readers find the same examples among them.
     processes: how many work at once; None: one for each core.
     verify: read every file that is kept and compare its checksum, not only its size.
     unavailable: "error" refuses, before anything is made, if data of the mixture are not there; "skip" leaves them out
@@ -97,9 +97,9 @@ def prepare(config: PrepareConfig) -> Prepared:
             remove_partial(store.root / layer)
         tasks = wanted | dict(learned_from)
         kept, made = _needed_text(store, tasks, config)
-        sizes, missing = look({key: tasks[key] for key in made})
+        sizes, missing, build = look({key: tasks[key] for key in made})
         if config.unavailable == "error":
-            refuse(missing)
+            refuse(missing, build)
         for told in (estimate(sizes, processes), f"{headline(missing)}; listed at the end" if missing else ""):
             print(told, end="\n" if told else "", flush=True)
         jobs = [
@@ -112,19 +112,17 @@ def prepare(config: PrepareConfig) -> Prepared:
         if any(key not in texts for key in learned_from):  # other text would be another vocabulary
             _raise_failures(outcomes)
         learned_texts = [texts[key] for key in learned_from]
-        vocabulary, directory = prepare_vocabulary(store, config.vocabulary, learned_texts, config.vocabulary_rows)
+        vocabulary, directory = prepare_vocabulary(
+            store, config.vocabulary, learned_texts, config.vocabulary_rows, bool(config.vocabulary_mixture)
+        )
         tokens, retokenised = _needed_tokens(store, vocabulary, [texts[key] for key in wanted if key in texts])
         token_outcomes = run([TokenJob(config.store, str(directory), texts[key]) for key in retokenised], "tokens")
         tokens |= _manifests(token_outcomes)
-    seconds: dict[tuple[str, str], float] = {}
-    for outcome in (*outcomes, *token_outcomes):
-        key = outcome.job.task, outcome.job.split
-        seconds[key] = seconds.get(key, 0.0) + outcome.seconds
     prepared = Prepared(
         str(directory),
         vocabulary.digest,
         tuple(
-            PreparedSplit(texts[key], tokens[key], made.get(key) or retokenised.get(key, ""), seconds.get(key, 0.0))
+            PreparedSplit(texts[key], tokens[key], made.get(key) or retokenised.get(key, ""))
             for key in wanted
             if key in tokens
         ),
@@ -155,18 +153,8 @@ def _wanted(registry: TaskRegistry, names: str | tuple[str, ...]) -> dict[tuple[
         splits = [*splits, "validation"] if task.kind == "documents" else splits
         wanted.update({(name, split): task for split in SPLITS if split in splits and split in task.splits})
 
-    for name in (names,) if isinstance(names, str) else names:
-        try:
-            mixture = registry.get_mixture(name)
-        except KeyError as no_mixture:
-            try:
-                add(name, SPLITS)
-            except KeyError as no_task:
-                raise UnknownName(
-                    f"{name!r} is neither a mixture ({no_mixture.args[0]}) nor a task ({no_task.args[0]});"
-                    f" set --gin.prepare.mixture"
-                ) from no_task
-            continue
+    for name in each_name(names):
+        mixture = find_mixture(registry, name, "--gin.prepare.mixture")
         for task in mixture.train:
             add(task, ("train",))
         for task in mixture.evaluate:
@@ -186,13 +174,21 @@ def _needed_text(
     for (name, split), task in wanted.items():
         manifest, why = _whole(store, TextManifest, store.text_path(name, split))
         if manifest:
-            request = text_request(task, split, config.seed, config.eval_examples)
+            cap = config.eval_examples
+            request = text_request(task, split, config.seed, manifest.eval_examples if _enough(manifest, cap) else cap)
             why = changed_since(manifest, request)
         if manifest and not why:
             kept[name, split] = manifest
         else:
             made[name, split] = why
     return kept, made
+
+
+def _enough(manifest: TextManifest, cap: int | None) -> bool:
+    """Does a split hold the examples that a cap asks for, perhaps among others?  So it does if no cap cut it."""
+    prepared = manifest.eval_examples
+    larger = prepared is not None and cap is not None and prepared >= cap
+    return larger or BEYOND_CAP not in manifest.dropped
 
 
 def _needed_tokens(

@@ -4,9 +4,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +17,7 @@ from flan_jax.data.token_layer import write_tokens
 from flan_jax.data.vocabulary import load_vocabulary
 from flan_jax.errors import FlanJaxError
 from flan_jax.progress import Progress
+from flan_jax.worker_process import deaf_to_interrupts, end_with_parent, ended_when_left
 
 POLL_SECONDS = 0.25
 SHOWN = 4  # jobs named in the progress line
@@ -185,14 +183,7 @@ _rows: Any = None  # in a worker: the shared counters of rows done, one a job
 def _start_worker(rows: Any) -> None:
     global _rows
     _rows = rows
-    parent = multiprocessing.parent_process()
-    if parent is not None:  # a killed parent cannot end its workers, so they watch it
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
+    end_with_parent()
 
 
 def _attempt_in_worker(index: int, job: Job) -> Outcome:
@@ -205,8 +196,9 @@ def _attempt_in_worker(index: int, job: Job) -> Outcome:
 def _spawned(jobs: Sequence[Job], processes: int, reached: Reached) -> Iterator[Outcome]:
     context = multiprocessing.get_context("spawn")
     rows = context.Array("q", len(jobs), lock=False)
-    with concurrent.futures.ProcessPoolExecutor(processes, context, _start_worker, (rows,)) as pool:
-        futures = {pool.submit(_attempt_in_worker, index, job): job for index, job in enumerate(jobs)}
+    with concurrent.futures.ProcessPoolExecutor(processes, context, _start_worker, (rows,)) as pool, ended_when_left():
+        with deaf_to_interrupts():
+            futures = {pool.submit(_attempt_in_worker, index, job): job for index, job in enumerate(jobs)}
         pending = set(futures)
         while pending:
             done, pending = concurrent.futures.wait(pending, POLL_SECONDS, concurrent.futures.FIRST_COMPLETED)

@@ -22,24 +22,28 @@ class SourcesUnavailable(FlanJaxError):
 
 
 class Sources(NamedTuple):
-    """`sizes` of the splits that can be read, None where that cannot be told; `missing`: why others cannot."""
+    """`sizes` of the splits that can be read, None where that cannot be told; `missing`: why others cannot, and how
+    to `build` those that can be had (see `SourceUnavailable`)."""
 
     sizes: dict[Split, SourceSize | None]
     missing: dict[Split, str]
+    build: list[tuple[str, str]]
 
 
 def look(tasks: Mapping[Split, Task]) -> Sources:
     """What of these splits' sources is there.  Reads none of it."""
     found: dict[str, Mapping[str, SourceSize] | None] = {}
     reasons: dict[str, str] = {}
+    build: list[tuple[str, str]] = []
     for name, task in {name: task for (name, _), task in tasks.items()}.items():
         try:
             found[name] = task.sizes() if task.sizes else None
         except SourceUnavailable as error:
             reasons[name] = str(error)
+            build += [error.build] if error.build else []
         except FlanJaxError:  # reading it will fail and say why; the others go on
             found[name] = None
-    sources = Sources({}, {})
+    sources = Sources({}, {}, build)
     for (name, split), task in tasks.items():
         sizes = found.get(name)
         if name in reasons:
@@ -51,14 +55,26 @@ def look(tasks: Mapping[Split, Task]) -> Sources:
     return sources
 
 
-def refuse(missing: Mapping[Split, str]) -> None:
+def refuse(missing: Mapping[Split, str], build: Sequence[tuple[str, str]] = ()) -> None:
     """Raises SourcesUnavailable if anything is missing."""
     if missing:
         raise SourcesUnavailable(
-            f"{listing(missing)}\n"
+            f"{listing(missing)}\n{_in_one_line(build)}"
             f"  nothing was prepared.  Get them, or go on without:   --gin.prepare.unavailable=\"'skip'\"\n"
             f"  (what is left out is recorded, and runs over the mixture refuse or say so)"
         )
+
+
+def _in_one_line(build: Sequence[tuple[str, str]]) -> str:
+    """The commands that get several datasets, to be pasted at once; one that fails does not keep back the next."""
+    names: dict[str, dict[str, None]] = {}
+    for command, name in build:
+        names.setdefault(command, {})[name] = None
+    loops = [
+        f"for name in {' '.join(its)}; do {command.replace('{}', '$name')}; done" for command, its in names.items()
+    ]
+    several = len({name for _, name in build}) > 1
+    return f"  all that can be built, in one line:\n{chr(10).join(loops)}\n" if several else ""
 
 
 def listing(missing: Mapping[Split, str]) -> str:

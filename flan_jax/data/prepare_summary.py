@@ -1,20 +1,24 @@
 """What `prepare` did: its result, and the table that it prints."""
 
 import dataclasses
+import textwrap
+from collections.abc import Sequence
 
 from flan_jax.data.manifest import TextManifest, TokenManifest
 from flan_jax.data.prepare_sources import listing
+from flan_jax.table import format_table
+
+WIDTH = 79
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedSplit:
     """A split that is in the store now.  `made` says why it was made: "new", "templates or source changed", ...; ""
-    if it was there.  `seconds` went into making it."""
+    if it was there."""
 
     text: TextManifest
     tokens: TokenManifest
     made: str
-    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,26 +32,33 @@ class Prepared:
 
 
 def summary(prepared: Prepared, seconds: float) -> str:
-    """A line for every split that was made, with what was dropped and why, and one for all that were there."""
-    lines = []
+    """A line for every split that was made, under it what was dropped and why, and one for all that were there.
+
+    The table is as wide as its names and numbers need, which is within 80 columns for all but the longest names.
+    """
     made = [split for split in prepared.splits if split.made]
-    if made:
-        counts = f"{'seen':>8} {'kept':>8} {'rows':>8} {'tokens':>11} {'rows/s':>8} {'MB':>7}"
-        lines.append(f"{'task':32} {'split':10} {counts}  notes")
-    for split in made:
-        text, tokens = split.text, split.tokens
-        notes = [split.made] if split.made != "new" else []
-        notes += [f"{count:,} dropped: {reason}" for reason, count in text.dropped.items()]
-        notes += [f"{count:,} rows dropped: {reason}" for reason, count in text.rows_dropped.items()]
-        notes += [f"{tokens.boundary_differs:,} rows tokenise otherwise joined"] if tokens.boundary_differs else []
-        lines.append(
-            f"{text.task:32} {text.split:10} {text.seen:8,} {text.kept:8,} {text.rows:8,}"
-            f" {tokens.input_tokens + tokens.target_tokens:11,} {text.rows / max(split.seconds, 1e-9):8,.0f}"
-            f" {(text.data.size + tokens.data.size) / 1e6:7.1f}  {'; '.join(notes)}"
-        )
+    lines = _table(made) if made else []
     if prepared.left_out:
         lines.append(f"left out, {listing(prepared.left_out)}")
     there = len(prepared.splits) - len(made)
-    total = f"{len(made)} splits made, {there} were there already, in {seconds:.1f} s"
-    lines.append(f"{total}; vocabulary {prepared.vocabulary}")
-    return "\n".join(lines)
+    lines.append(f"{len(made)} splits made, {there} were there already, in {seconds:.1f} s")
+    if made:
+        size = sum(split.text.data.size + split.tokens.data.size for split in made)
+        rows = sum(split.text.rows for split in made)
+        lines[-1] += f": {size / 1e6:,.1f} MB, {rows / max(seconds, 1e-9):,.0f} rows/s"
+    return "\n".join([*lines, f"vocabulary {prepared.vocabulary}"])
+
+
+def _table(made: Sequence[PreparedSplit]) -> list[str]:
+    rows, notes = [], []
+    for split in made:
+        text, tokens = split.text, split.tokens
+        counts = (text.seen, text.kept, text.rows, tokens.input_tokens + tokens.target_tokens)
+        rows.append([f"{text.task}/{text.split}", *(f"{count:,}" for count in counts)])
+        found = [split.made] if split.made != "new" else []
+        found += [f"{count:,} dropped: {reason}" for reason, count in text.dropped.items()]
+        found += [f"{count:,} rows dropped: {reason}" for reason, count in text.rows_dropped.items()]
+        found += [f"{tokens.boundary_differs:,} rows tokenise otherwise joined"] if tokens.boundary_differs else []
+        notes.append(textwrap.wrap("; ".join(found), WIDTH, initial_indent="  ", subsequent_indent="  "))
+    table = format_table(["split", "seen", "kept", "rows", "tokens"], rows).splitlines()
+    return table[:2] + [line for row, its in zip(table[2:], notes, strict=True) for line in (row, *its)]

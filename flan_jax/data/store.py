@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import pyarrow as pa
-import xxhash
 
+from flan_jax.checksum import file_xxh3
 from flan_jax.data import vocabulary as vocabularies
 from flan_jax.data.manifest import CorruptStore as CorruptStore
 from flan_jax.data.manifest import DataFile, TextManifest, TokenManifest, corrupt, read_manifest
@@ -88,7 +88,8 @@ class Store:
         return manifest
 
     def open_text(self, task: str, split: str) -> pa.Table:
-        """Columns inputs, targets, options, answer, references, template, example_id, fields (JSON).  Memory-mapped."""
+        """Columns inputs, targets, options, answer, references, template, example_id, fields (JSON), question (hashes,
+        see questions.py).  Memory-mapped."""
         path = self.text_path(task, split)
         self.check_data(path, self.text_manifest(task, split).data, self.verify)
         return read_mapped(path).read_all()
@@ -130,7 +131,7 @@ class Store:
         key = (str(path.resolve()), status.st_size, status.st_mtime_ns, data.xxh3)
         if not verify or key in _verified:
             return
-        if (found := _file_xxh3(path)) != data.xxh3:
+        if (found := file_xxh3(path)) != data.xxh3:
             raise corrupt(path, f"checksum {found[:8]}… instead of {data.xxh3[:8]}…")
         with _verified_lock:
             _verified.add(key)
@@ -149,25 +150,27 @@ class Store:
         """
         if not spec.startswith("sentencepiece:"):
             return vocabularies.load_vocabulary(spec)
-        pattern = spec.replace(":", "-")
-        found = sorted(path.parent for path in self.root.glob(f"vocabularies/{pattern}-*/{vocabularies.MANIFEST}"))
+        found = self.trained_vocabularies(spec)
         if len(found) == 1:
             return vocabularies.load_vocabulary(str(found[0]))
         if not found:
             raise vocabularies.VocabularyError(f"{self.root}/vocabularies has no {spec}; flan-jax prepare trains it")
         raise vocabularies.VocabularyError(
             f"{self.root}/vocabularies has {len(found)} of {spec}, trained on different text; name one:\n"
-            + "\n".join(f"  --gin.VOCABULARY=\"'{path}'\"" for path in found)
+            + "\n".join(f"  {vocabularies.described(path)}" for path in found)
         )
+
+    def trained_vocabularies(self, spec: str) -> list[pathlib.Path]:
+        """Where the vocabularies lie that prepare trained for a "sentencepiece:SIZE"."""
+        pattern = spec.replace(":", "-")
+        return sorted(path.parent for path in self.root.glob(f"vocabularies/{pattern}-*/{vocabularies.MANIFEST}"))
 
     def _missing(self, path: pathlib.Path, task: str) -> NoReturn:
         if why := self.left_out(task, path.stem):
             raise NotPrepared(
                 f"{task}/{path.stem} was left out of {self.root} when it was prepared: {why}\n"
                 f"  get it, and run flan-jax prepare again\n"
-                f"  or go on without it:   --gin.train.unavailable=\"'skip'\", in evaluate"
-                f" --gin.evaluate.unavailable=\"'skip'\", in contamination"
-                f" --gin.contamination.unavailable=\"'skip'\" (recorded)"
+                f"  or go on without it:   --gin.UNAVAILABLE=\"'skip'\" (recorded)"
             )
         raise NotPrepared(
             f"{path.with_suffix('')} is not prepared\n"
@@ -190,11 +193,3 @@ def template_digest(file: str) -> str:
     """sha256 of the template file, "" if the task has none."""
     path = pathlib.Path(file)
     return hashlib.sha256(path.read_bytes()).hexdigest() if file and path.is_file() else ""
-
-
-def _file_xxh3(path: pathlib.Path) -> str:
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()

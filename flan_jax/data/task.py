@@ -42,7 +42,12 @@ class Dropped(NamedTuple):
 
 
 class SourceUnavailable(FlanJaxError):
-    """The data of a task are not where they are looked for; says how to get them there."""
+    """The data of a task are not where they are looked for; says how to get them there.
+
+    `build`: a command that does, with {} for the name of what is missing, and that name; None where none does.
+    """
+
+    build: tuple[str, str] | None = None
 
 
 class SourceSize(NamedTuple):
@@ -82,6 +87,9 @@ class Task:
     file, and the code of the field mapping.  `source_digest` stands for the rows that are there to be read, "" where
     none are: a store is used on machines that do not have the data.
 
+    `question_fields` are the sets of fields, each the names that some forward templates show: rows that agree in one of
+    them ask the same, and none is an exemplar before another.  () where only the rendered inputs can tell.
+
     `few_shot` is the number of exemplars that the paper it comes from shows at most, None if that gives none.
 
     Two things a task may leave out, being None, if its source cannot tell:
@@ -106,6 +114,7 @@ class Task:
     render: Callable[[str, str | tuple[int, ...], int], Iterator[Rendered | Dropped]] = dataclasses.field(compare=False)
     source_digest: str = ""
     few_shot: int | None = None
+    question_fields: tuple[tuple[str, ...], ...] = ()
     sizes: Callable[[], Mapping[str, SourceSize]] | None = dataclasses.field(default=None, compare=False)
     render_rows: RenderRows | None = dataclasses.field(default=None, compare=False)
 
@@ -138,7 +147,8 @@ def load_registry(module: str) -> TaskRegistry:
         registry = importlib.import_module(module)
     except ImportError as error:
         raise TasksModuleError(
-            f"tasks module {module!r} cannot be imported ({error}); set --gin.TASKS=\"'your_module'\""
+            f"tasks module {module!r} cannot be imported ({error}); set --gin.TASKS=\"'your_module'\"\n"
+            f"  one that is not installed is found through PYTHONPATH; one in this folder:   PYTHONPATH=. flan-jax ..."
         ) from error
     if not isinstance(registry, TaskRegistry):
         raise TasksModuleError(

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow as pa
 from flan_jax.data.atomic import atomic_file
 from flan_jax.data.choosing import EVERY_HASH, Counts, Lowest, example_hash
 from flan_jax.data.manifest import DataFile, TextManifest
+from flan_jax.data.questions import question_hashes
 from flan_jax.data.store import Store, template_digest
 from flan_jax.data.task import Dropped, Rendered, Task
 from flan_jax.errors import FlanJaxError
@@ -26,6 +27,7 @@ SCHEMA = pa.schema(
         ("template", pa.int32()),
         ("example_id", pa.string()),
         ("fields", pa.string()),
+        ("question", pa.list_(pa.uint64())),  # see questions.py
     ]
 )
 
@@ -110,7 +112,7 @@ class TextPart:
             examples = iter(self._lowest.chosen())
         flat = (row for rows in self._counted(examples) for row in rows)
         while chunk := list(itertools.islice(flat, CHUNK)):
-            yield _batch(chunk)
+            yield _batch(chunk, self._task.question_fields)
 
     def _examples(self) -> Iterator[list[Rendered]]:
         """The rows of every example that has any; an example without is counted under the first reason given."""
@@ -220,8 +222,21 @@ def _fault(task: Task, row: Rendered) -> str | None:
     return None
 
 
-def _batch(rows: list[Rendered]) -> pa.RecordBatch:
-    columns = list(zip(*rows, strict=True))
+def _batch(rows: list[Rendered], question_fields: tuple[tuple[str, ...], ...]) -> pa.RecordBatch:
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
     columns[-1] = tuple(_AS_JSON(dict(fields)) for fields in columns[-1])
+    columns.append(_questions(rows, question_fields))
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def _questions(rows: list[Rendered], question_fields: tuple[tuple[str, ...], ...]) -> list[list[int]]:
+    """The hashes of every row's question, made once for the rows of an example that stand together."""
+    found: list[list[int]] = []
+    for before, row in itertools.pairwise([None, *rows]):
+        assert row is not None
+        if before is not None and question_fields and before.example_id == row.example_id:
+            found.append(found[-1])
+        else:
+            found.append(question_hashes(question_fields, row.inputs, row.fields))
+    return found

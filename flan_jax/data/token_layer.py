@@ -109,7 +109,7 @@ class TokenColumns:
         self.inputs, self.targets, self.options = _Ragged(folder), _Ragged(folder), _Ragged(folder)
         self._option_counts: list[np.ndarray] = []
         self.boundary_differs: list[np.ndarray] = []
-        self._plain: dict[str, list[pa.Array]] = {"answer": [], "template": [], "example_id": []}
+        self._plain: dict[str, list[pa.Array]] = {"answer": [], "template": [], "example_id": [], "question": []}
 
     def append(self, batch: pa.RecordBatch, vocabulary: Vocabulary) -> None:
         inputs: list[str] = batch.column("inputs").to_pylist()

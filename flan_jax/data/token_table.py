@@ -1,12 +1,10 @@
 """The token layer of one split, memory-mapped: numpy views of the file, nothing copied."""
 
 import functools
-import itertools
 import pathlib
 
 import numpy as np
 import pyarrow as pa
-import xxhash
 from jaxtyping import Bool, Int, UInt64
 
 from flan_jax.data.manifest import corrupt
@@ -21,6 +19,7 @@ SCHEMA = pa.schema(
         ("template", pa.int32()),
         ("boundary_differs", pa.uint8()),
         ("example_id", pa.large_string()),
+        ("question", pa.large_list(pa.uint64())),
     ]
 )
 
@@ -38,7 +37,8 @@ class TokenTable:
 
     inputs_values, targets_values: int32 [tokens];  inputs_offsets, targets_offsets: int64 [rows + 1]
     option_values: int32 [tokens];  option_offsets: int64 [options + 1];  option_row_offsets: int64 [rows + 1], into
-    the options.  answer, template: int32 [rows];  boundary_differs: bool [rows].  No row has EOS or BOS.
+    the options.  answer, template: int32 [rows];  boundary_differs: bool [rows];  question: uint64 [rows, K], hashes of
+    what is asked (questions.py).  No row has EOS or BOS.
     """
 
     def __init__(self, path: pathlib.Path):
@@ -55,20 +55,14 @@ class TokenTable:
         self.option_values, self.option_offsets = _ragged(options.values)
         self.answer: Int[np.ndarray, " rows"] = self._batch.column("answer").to_numpy()
         self.template: Int[np.ndarray, " rows"] = self._batch.column("template").to_numpy()
+        hashes = self._batch.column("question").values.to_numpy()  # every row of a task has as many
+        self.question: UInt64[np.ndarray, "rows K"] = hashes.reshape(self.num_rows, -1 if len(hashes) else 1)
         self.boundary_differs: Bool[np.ndarray, " rows"] = self._batch.column("boundary_differs").to_numpy().view(bool)
 
     @functools.cached_property
     def example_id(self) -> np.ndarray:
         """Object array of str [rows], read when first asked for."""
         return self._batch.column("example_id").to_numpy(zero_copy_only=False)
-
-    @functools.cached_property
-    def example_hashes(self) -> UInt64[np.ndarray, " rows"]:
-        """A hash of every example id; the ids themselves are not held."""
-        _, offsets, values = self._batch.column("example_id").buffers()
-        ids, bounds = memoryview(values or b""), np.frombuffer(offsets, np.int64)[: self.num_rows + 1].tolist()
-        hashes = (xxhash.xxh3_64_intdigest(ids[start:stop]) for start, stop in itertools.pairwise(bounds))
-        return np.fromiter(hashes, np.uint64, self.num_rows)
 
     def inputs(self, row: int) -> Int[np.ndarray, " tokens"]:
         return self.inputs_values[self.inputs_offsets[row] : self.inputs_offsets[row + 1]]

@@ -12,6 +12,8 @@ from flan_jax.data.atomic import atomic_file
 from flan_jax.errors import FlanJaxError
 
 MANIFEST = "vocabulary.json"
+TRAINING = "training.json"  # beside it: what `prepare` trained the vocabulary on
+NAMED = 6  # tasks that a message lists by name
 
 
 class VocabularyError(FlanJaxError):
@@ -91,6 +93,24 @@ def _load_directory(directory: pathlib.Path) -> Vocabulary:
             f"  restore the file, or delete the directory and run flan-jax prepare again"
         )
     return vocabulary
+
+
+def learned_from(directory: pathlib.Path) -> str:
+    """The tasks that the vocabulary in a directory of the store was trained on, in words."""
+    try:
+        return listed(list(json.loads((directory / TRAINING).read_text())["tasks"]))
+    except FileNotFoundError:
+        return "tasks that were not written down"
+
+
+def listed(tasks: Sequence[str]) -> str:
+    more = f" and {len(tasks) - NAMED} more" if len(tasks) > NAMED else ""
+    return ", ".join(tasks[:NAMED]) + more
+
+
+def described(directory: pathlib.Path) -> str:
+    """How to name a trained vocabulary, and which one it is."""
+    return f"--gin.VOCABULARY=\"'{directory}'\"   trained on {learned_from(directory)}"
 
 
 def vocabulary_digest(kind: str, eos_id: int, bos_id: int | None, content: bytes) -> str:

@@ -2,25 +2,15 @@
 
 import re
 
-from ..dataset import Dataset, Drop, Fields, Labels, Row, Tfds, choice
+from ..dataset import Dataset, Drop, Fields, Labels, Row, Tfds, told_choice
 from ..splits import Rows, held_out_labels
 
 _HELLASWAG_MARKER = re.compile(r"\s*\[(?:header|title|step|substeps)\]\s*")
 
 
-def _choose(texts: list[str], index: int) -> Fields | Drop:
-    """Options that differ and say something, and the right one; a negative index means that it is not told."""
-    options = tuple(text.strip() for text in texts)
-    if not all(options):
-        return Drop("an empty option")
-    if len(set(options)) < len(options):
-        return Drop("two options are the same")
-    return Drop("no label") if index < 0 else choice(options, index)
-
-
 def _copa(x: Row) -> Fields | Drop:
     """`question` is the word "cause" or "effect"; `opening` is the premise as the first half of a sentence."""
-    chosen = _choose([x["choice1"], x["choice2"]], x["label"])
+    chosen = told_choice([x["choice1"], x["choice2"]], x["label"])
     if isinstance(chosen, Drop):
         return chosen
     premise = x["premise"].strip()
@@ -33,7 +23,7 @@ def _hellaswag(x: Row) -> Fields | Drop:
     endings = [_HELLASWAG_MARKER.sub(" ", ending) for ending in x["endings"]]
     if len(endings) != 4:
         return Drop("not 4 options")
-    chosen = _choose(endings, x["label"])
+    chosen = told_choice(endings, x["label"])
     if isinstance(chosen, Drop):
         return chosen
     context = _HELLASWAG_MARKER.sub("\n", x["context"]).strip()
@@ -46,12 +36,12 @@ def _story_cloze(x: Row) -> Fields | Drop:
         return Drop("not 2 options")
     if x["label"] < 1:
         return Drop("no label")
-    chosen = _choose(x["endings"], x["label"] - 1)
+    chosen = told_choice(x["endings"], x["label"] - 1)
     return chosen if isinstance(chosen, Drop) else {"context": x["context"].strip(), **chosen}
 
 
 def _piqa(x: Row) -> Fields | Drop:
-    chosen = _choose([x["sol1"], x["sol2"]], x["label"])
+    chosen = told_choice([x["sol1"], x["sol2"]], x["label"])
     return chosen if isinstance(chosen, Drop) else {"goal": x["goal"].strip(), **chosen}
 
 

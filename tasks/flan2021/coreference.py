@@ -2,24 +2,14 @@
 
 import re
 
-from ..dataset import Dataset, Drop, Fields, Labels, Row, Tfds, choice
+from ..dataset import Dataset, Drop, Fields, Labels, Row, Tfds, choice, told_choice
 from ..splits import Rows, held_out_labels
 
 _GAP = re.compile(r"_+")
 
 
-def _choose(texts: list[str], index: int) -> Fields | Drop:
-    """Two options that differ and say something, and the right one; -1 means that it is not told."""
-    options = tuple(text.strip() for text in texts)
-    if len(options) < 2 or not all(options):
-        return Drop("fewer than 2 options")
-    if len(set(options)) < len(options):
-        return Drop("two options are the same")
-    return Drop("no label") if index < 0 else choice(options, index)
-
-
 def _definite_pronoun_resolution(x: Row) -> Fields | Drop:
-    chosen = _choose(x["candidates"], x["label"])
+    chosen = told_choice(x["candidates"], x["label"])
     if isinstance(chosen, Drop):
         return chosen
     return {"sentence": x["sentence"].strip(), "pronoun": x["pronoun"].strip(), **chosen}
@@ -35,7 +25,7 @@ def _winogrande(x: Row) -> Fields | Drop:
     names = [x["option1"].strip(), x["option2"].strip()]
     if not all(names):
         return Drop("fewer than 2 options")
-    chosen = _choose([name + _GAP.sub(lambda _, name=name: name, rest) for name in names], x["label"])
+    chosen = told_choice([name + _GAP.sub(lambda _, name=name: name, rest) for name in names], x["label"])
     if isinstance(chosen, Drop):
         return chosen
     return {"sentence": sentence, "context": sentence[: gap.start()].rstrip(), **chosen}
@@ -67,7 +57,7 @@ def _wsc273(x: Row) -> Fields | Drop:
     text, start, end = x["text"], x["pronoun_start"], x["pronoun_end"]
     if not 0 <= start < end <= len(text) or text[start:end] != x["pronoun_text"]:
         return Drop("the pronoun is not at its place")
-    chosen = _choose([x["option1_normalized"], x["option2_normalized"]], x["label"])
+    chosen = told_choice([x["option1_normalized"], x["option2_normalized"]], x["label"])
     if isinstance(chosen, Drop):
         return chosen
     return {
@@ -130,7 +120,6 @@ WSC = Dataset(
     licence="CC BY 4.0",
     citation="Levesque et al. 2012 (SuperGLUE)",
     caveats="The same sentence occurs in several rows with other candidates, so train and validation share sentences. "
-    "Most of the sentences occur in wnli as well, which is in another cluster. "
     "FLAN does not mark the pronoun, although in a quarter of the rows it occurs more than once.",
     template_group="flan2021/wsc",
 )
@@ -147,8 +136,7 @@ WSC273 = Dataset(
     metrics=("accuracy",),
     licence="CC BY 4.0",
     citation="Levesque et al. 2012",
-    caveats="Evaluation only: it has no training rows, hence no few-shot examples. Training rows of wsc and of wnli "
-    "(which is in another cluster) are drawn from the same schemas.",
+    caveats="Evaluation only: it has no training rows, hence no few-shot examples.",
     template_group="flan2021/wsc273",
 )
 

@@ -120,7 +120,7 @@ QNLI = Dataset(
     metrics=("accuracy",),
     licence="CC BY-SA 4.0",
     citation="Rajpurkar et al. 2016; Wang et al. 2018 (GLUE)",
-    caveats="Made from SQuAD v1.1: its questions and sentences occur in squad_v1 and squad_v2 too.",
+    caveats="Made from SQuAD v1.1.",
     template_group="flan2021/qnli",
 )
 
@@ -138,7 +138,7 @@ WNLI = Dataset(
     licence="CC BY 4.0",
     citation="Levesque et al. 2012 (GLUE)",
     caveats="The official validation, here the test, repeats sentences of train with the other label, so a model that "
-    "learned them by heart scores below chance.  The same Winograd sentences occur in wsc and wsc273.",
+    "learned them by heart scores below chance.",
     template_group="flan2021/wnli",
 )
 

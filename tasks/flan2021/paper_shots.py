@@ -1,6 +1,9 @@
 """How many exemplars the FLAN paper shows of each dataset: the most, up to 16, that fit (Wei et al. 2021, section 4.4).
 
-From the few-shot columns of the paper's tables, as [k]; recalled, not read again, so check a cell before quoting it.
+Source: the paper's tables of results by dataset, where k stands in square brackets behind the few-shot scores; `tuned`
+is that of the columns of FLAN, `base` that of LaMDA-PT.  The tables were written down from memory.  Of their scores
+some twenty were compared with public copies and agreed; the k were not, so read a cell in the paper before quoting it.
+None was computed here: with another tokenizer or other templates fewer may fit, and then fewer are shown.
 Datasets without a number there are not listed, nor is wsc273, which has no training rows.
 """
 

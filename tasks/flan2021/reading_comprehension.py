@@ -47,7 +47,8 @@ def _drop(x: Row) -> Fields | Drop:
 
 
 def _multirc(x: Row) -> Fields | Drop:
-    """One row judges one reply; `question_id` tells which rows belong to one question, whose score they share."""
+    """One row judges one reply.  `question_id` tells which rows belong to one question: it stands in the text layer's
+    `fields`, for whoever scores questions as a whole."""
     if x["label"] < 0:
         return Drop("no label")
     return {
@@ -99,6 +100,7 @@ SQUAD_V1 = Dataset(
     citation="Rajpurkar et al. 2016",
     template_group="flan2021/squad_v1",
     family="squad",
+    rows_within="squad_v2",
 )
 
 SQUAD_V2 = Dataset(
@@ -115,8 +117,7 @@ SQUAD_V2 = Dataset(
     citation="Rajpurkar et al. 2018",
     template_group="flan2021/squad_v2",
     family="squad",
-    caveats='A question without an answer is right when the model writes "unanswerable", not when it writes nothing. '
-    "The answerable training questions are those of squad_v1.",
+    caveats='A question without an answer is right when the model writes "unanswerable", not when it writes nothing.',
 )
 
 DROP = Dataset(
@@ -150,8 +151,9 @@ MULTIRC = Dataset(
     licence="no explicit licence; SuperGLUE: research use",
     citation="Khashabi et al. 2018 (SuperGLUE)",
     template_group="flan2021/multirc",
-    caveats="An example is one reply to a question; several replies to a question may be right. The last rows of train "
-    "are the validation, so the paragraph at the boundary may occur in both.",
+    caveats="An example is one reply to a question; several replies to a question may be right. Its f1 is SuperGLUE's "
+    "F1a, over all replies; SuperGLUE's exact match, of all replies to a question, is not scored. The last rows of "
+    "train are the validation, so the paragraph at the boundary may occur in both.",
 )
 
 OPENBOOKQA = Dataset(

@@ -55,32 +55,33 @@ def shown(found: Repertoire, shots: int = 5, room: int = 10**6) -> np.ndarray:
 
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), count=st.integers(1, 30), most=st.integers(0, 16))
-def test_places_are_distinct_and_never_the_question_s_own(data, count, most):
+def test_places_are_distinct_and_never_those_that_ask_the_same(data, count, most):
     def column(low, high):
         return np.asarray(data.draw(st.lists(st.integers(low, high), min_size=count, max_size=count)), np.int64)
 
     size, shots = column(0, 20), column(0, most)
-    own = np.where(column(0, 1) > 0, column(0, 19) % np.maximum(size, 1), -1)
-    own[size == 0] = -1
+    own = column(0, 20) % (size + 1)
+    alike = column(0, 20) % (size - own + 1)
     key = column(0, 2**63 - 1).astype(np.uint64)
-    places = draw(key, own, size, shots, most)
+    places = draw(key, own, alike, size, shots, most)
     assert places.shape == (count, most)
-    for row, mine, n, k in zip(places, own, size, shots, strict=True):
-        available = n - (mine >= 0)
+    for row, first, same, n, k in zip(places, own, alike, size, shots, strict=True):
+        available = n - same
         drawn = row[row >= 0]
-        assert len(drawn) == len(set(drawn)) == min(k, available) and mine not in drawn
+        assert len(drawn) == len(set(drawn)) == min(k, available)
+        assert not {*drawn} & {*range(first, first + same)}
         assert np.all(drawn < n)
         assert (row == NO_ROW).sum() == max(k - available, 0) and (row == NOT_ASKED).sum() == most - k
 
 
 def test_every_other_row_comes_up_as_often_as_any():
-    """All of a small group but the question's own, about alike in every position."""
+    """All of a small group but those that ask the same, about alike in every position."""
     questions = 6000
     key = np.random.default_rng(0).integers(0, 2**64, questions, np.uint64)
-    places = draw(key, np.full(questions, 2), np.full(questions, 7), np.full(questions, 3), 3)
+    places = draw(key, *(np.full(questions, number) for number in (2, 2, 8, 3)), 3)
     for column in places.T:
-        times = np.bincount(column, minlength=7)
-        assert times[2] == 0 and np.all(np.abs(np.delete(times, 2) - 1000) < 150)
+        times = np.bincount(column, minlength=8)
+        assert not times[[2, 3]].any() and np.all(np.abs(np.delete(times, [2, 3]) - 1000) < 150)
 
 
 @pytest.mark.parametrize("templates", ["mixed", "same"])
@@ -90,8 +91,8 @@ def test_no_question_is_its_own_exemplar(train, templates):
     assert (exemplars >= 0).sum(axis=1).tolist() == [16 if templates == "mixed" else 9] * 100
 
 
-def test_a_question_is_known_by_its_id_in_whatever_split_it_is_asked(train, tmp_path):
-    """Validation sets are often cut from train: ids tell, not the place in the file."""
+def test_a_question_is_known_by_what_it_asks_in_whatever_split_that_is(train, tmp_path):
+    """Validation sets are often cut from train, and repeat rows of it: the text tells, not the place in the file."""
     asked = table_of(tmp_path, 40, "validation", seed=1)
     exemplars = shown(of(train, usable=[3, 7, 11], questions=asked), 5)
     assert [sorted(row[row >= 0]) for row in exemplars[[3, 4, 7, 11]]] == [[7, 11], [3, 7, 11], [3, 11], [3, 7]]
@@ -150,7 +151,19 @@ def test_neither_order_nor_company_of_questions_matters(train, order, part):
     assert np.array_equal(some, whole[order[:part]])
 
 
-def test_seed_template_and_id_each_decide(train, tmp_path):
+def test_a_question_that_asks_the_same_as_two_others_moves_nothing_for_those_beside_it(train, tmp_path, monkeypatch):
+    """Question 0 has one hash in common with row 5 and the other with row 60, which have none in common."""
+    other = table_of(tmp_path, 100, "validation", seed=1)
+    monkeypatch.setattr(train, "question", np.stack([np.arange(100), np.arange(100) + 1000], axis=1).astype(np.uint64))
+    hashes = np.stack([np.arange(100) + 5000, np.arange(100) + 7000], axis=1).astype(np.uint64)
+    hashes[0] = 5, 1060
+    monkeypatch.setattr(other, "question", hashes)
+    whole, without = shown(of(train, questions=other)), shown(of(train, questions=other, asked=range(1, 100)))
+    assert np.array_equal(whole[1:], without)
+    assert not {5, 60} & {*shown(of(train, questions=other), 98)[0].tolist()}
+
+
+def test_seed_template_and_text_each_decide(train, tmp_path):
     whole = shown(of(train))
     assert np.array_equal(whole, shown(of(train)))
     assert (shown(of(train, seed=1)) != whole).any(axis=1).mean() > 0.95

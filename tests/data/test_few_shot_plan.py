@@ -106,7 +106,7 @@ def test_exemplars_are_others_within_the_budget(store, vocabulary, settings):
 
 
 def test_summary_counts_what_was_shown_and_what_not(store, vocabulary):
-    plan = build_plan(store, vocabulary, changed(shots=20, few_shot=FewShot(budget=140, templates="same")))
+    plan = build_plan(store, vocabulary, changed(shots=20, steps=40, few_shot=FewShot(budget=140, templates="same")))
     found = documents(plan)
     for number, task in enumerate(plan.tasks):
         mine = [exemplars for _, t, _, _, exemplars in found if t == number]
@@ -114,7 +114,7 @@ def test_summary_counts_what_was_shown_and_what_not(store, vocabulary):
         assert task.exemplars + task.exemplars_without_room + task.exemplars_without_row == 20 * len(mine)
         assert task.exemplars_without_room > 0 and task.exemplars_without_row > 0  # 6 or 13 rows under a template
     tokens = sum(int((batch_at(plan, step).segment_ids > 0).sum()) for step in range(plan.steps))
-    assert plan.fill == pytest.approx(tokens / (10 * 4 * 160)) and sum(task.tokens for task in plan.tasks) == tokens
+    assert plan.fill == pytest.approx(tokens / (40 * 4 * 160)) and sum(task.tokens for task in plan.tasks) == tokens
     noted = json.loads((plan.directory / "plan.json").read_text())
     assert noted["checked_boundaries"] == 128 and noted["boundary_differs"] == 0
 

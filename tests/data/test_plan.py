@@ -163,7 +163,9 @@ def test_over_long_examples_are_left_out_and_counted(tmp_path):
     plan = build_plan(store, VOCABULARY, config)
     assert {example for _, example, *_ in all_documents(plan)} == {0, 2}
     assert (plan.tasks[0].source_rows, plan.tasks[0].over_long, plan.tasks[0].usable) == (4, 2, 2)
-    with pytest.raises(MixingError, match=r"the 1 training examples of b is over-long .*raise targets_length"):
+    with pytest.raises(
+        MixingError, match=r"the 1 training examples of b is over-long .*raise targets_length.* mixture without it"
+    ):
         build_plan(store, VOCABULARY, dataclasses.replace(config, tasks=("a", "b"), targets_length=31, row_length=31))
     fits = dataclasses.replace(config, tasks=("a", "b"), targets_length=31)  # 31 and EOS are a whole row: no inputs
     assert [1, 0, 9, 0, 31] in all_documents(build_plan(store, VOCABULARY, fits))
@@ -218,7 +220,7 @@ def test_a_planner_that_fails_leaves_nothing(store, monkeypatch, fault, raised):
         assert path.exists()
         raise fault
 
-    monkeypatch.setattr(plan_module, "_checksum", fail)
+    monkeypatch.setattr(plan_module, "file_xxh3", fail)
     with pytest.raises(raised):
         build_plan(store, VOCABULARY, CONFIG)
     assert list((store.root / "plans").iterdir()) == []
@@ -238,7 +240,7 @@ def test_what_killed_planners_left_is_cleared_and_no_living_one_is_harmed(store)
 
 
 def test_a_planner_at_work_holds_the_lock_of_its_folder(store, monkeypatch):
-    def look(path, real=plan_module._checksum):
+    def look(path, real=plan_module.file_xxh3):
         if path.parent.name.startswith("."):
             seen.append(path.parent)
             with pytest.raises(BlockingIOError), locked(path.parent):
@@ -246,7 +248,7 @@ def test_a_planner_at_work_holds_the_lock_of_its_folder(store, monkeypatch):
         return real(path)
 
     seen = []
-    monkeypatch.setattr(plan_module, "_checksum", look)
+    monkeypatch.setattr(plan_module, "file_xxh3", look)
     with locked(build_plan(store, VOCABULARY, CONFIG).directory):
         assert len(seen) == 1  # and it let go in the end
 

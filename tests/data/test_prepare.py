@@ -22,6 +22,7 @@ from flan_jax.data.task import BEYOND_CAP, Rendered
 from flan_jax.data.text_layer import BadExample, EmptySplit, text_request, write_text
 from flan_jax.data.token_layer import write_tokens
 from flan_jax.data.vocabulary import ByteVocabulary, VocabularyError, load_vocabulary
+from flan_jax.evaluation.requests import choose_examples
 
 HERE = pathlib.Path(__file__).parent
 BYTES = ByteVocabulary()
@@ -56,6 +57,10 @@ def test_a_mixture_gives_its_splits(toy, tmp_path, capsys):
     assert sorted(made(prepared)) == sorted(SPLITS)
     out = capsys.readouterr().out
     assert "5 dropped: no label" in out and "8 splits made, 0 were there" in out
+    table = out.splitlines()[:-1]  # then comes a path
+    assert max(map(len, table)) < 80
+    place = next(i for i, line in enumerate(table) if line.startswith("a/train "))
+    assert table[place].split()[1:4] == ["50", "40", "40"] and "5 dropped: empty target" in table[place + 1]
 
 
 def test_a_task_named_itself_gives_all_its_splits(toy, tmp_path):
@@ -88,12 +93,34 @@ def test_changed_templates_rebuild_only_what_they_touch(toy, tmp_path):
     assert "Is that true?" in Store(tmp_path / "s").open_text("a", "train")["inputs"][0].as_py()
 
 
-def test_another_seed_touches_only_training_and_another_cap_only_evaluation(toy, tmp_path):
-    run(tmp_path / "s")
-    assert set(made(run(tmp_path / "s", seed=1)).items()) == {
+def test_another_seed_touches_only_training_and_a_higher_cap_only_evaluation(toy, tmp_path):
+    run(tmp_path / "s", eval_examples=4)
+    assert set(made(run(tmp_path / "s", seed=1, eval_examples=4)).items()) == {
         (key, "seed changed") for key in [*SPLITS[:2], *SPLITS[2:4]]
     }
     assert sorted(made(run(tmp_path / "s", seed=1, eval_examples=5))) == sorted(SPLITS[3:])
+
+
+@pytest.mark.parametrize("there", [12, None])
+def test_a_lower_cap_leaves_what_is_there_alone_and_finds_its_examples_in_it(toy, tmp_path, there):
+    """So many evaluations, sweeps and people can share a store, whatever each of them asks for."""
+    run(tmp_path / "s", eval_examples=there)
+    before = files(tmp_path / "s")
+    assert made(run(tmp_path / "s", eval_examples=6)) == {}
+    assert files(tmp_path / "s") == before
+    run(tmp_path / "fresh", eval_examples=6)
+    for task, split in SPLITS[4:]:
+        asked = Store(tmp_path / "fresh").open_text(task, split).to_pylist()
+        shared = Store(tmp_path / "s").open_text(task, split).to_pylist()
+        chosen = choose_examples([row["example_id"] for row in shared], 6, task)
+        assert [row for row in shared if row["example_id"] in chosen] == asked
+
+
+def test_a_split_that_no_cap_has_cut_is_enough_for_every_cap(toy, tmp_path):
+    run(tmp_path / "s", eval_examples=400)
+    assert made(run(tmp_path / "s", eval_examples=500)) == made(run(tmp_path / "s", eval_examples=None)) == {}
+    run(tmp_path / "t", eval_examples=6)
+    assert sorted(made(run(tmp_path / "t", eval_examples=None))) == sorted(SPLITS[3:])
 
 
 def test_another_vocabulary_renders_nothing_anew(toy, tmp_path):
@@ -147,19 +174,56 @@ def test_a_trained_vocabulary_serves_a_mixture_it_was_not_trained_on(toy, tmp_pa
     assert Store(tmp_path / "s").find_vocabulary("sentencepiece:300").digest == first.vocabulary_digest
 
 
-def test_vocabularies_of_different_text_must_be_told_apart(toy, tmp_path, capsys):
-    for mixture in ("toy", "c"):
-        run(tmp_path / "s", mixture=mixture, vocabulary="sentencepiece:290")
-    assert "was trained anew" in capsys.readouterr().out
-    with pytest.raises(VocabularyError, match="name one"):
-        Store(tmp_path / "s").find_vocabulary("sentencepiece:290")
+def test_tasks_prepared_one_after_the_other_share_a_vocabulary(toy, tmp_path, capsys):
+    first = run(tmp_path / "s", mixture="b", vocabulary="sentencepiece:290")
+    assert "used as it is" not in capsys.readouterr().out
+    for mixture in ("c", "toy", "b"):
+        assert run(tmp_path / "s", mixture=mixture, vocabulary="sentencepiece:290").vocabulary == first.vocabulary
+        told = f"sentencepiece:290 is there, trained on b, and used as it is: {first.vocabulary}"
+        assert (told in capsys.readouterr().out) == (mixture != "b")
+    store = Store(tmp_path / "s")
+    assert store.find_vocabulary("sentencepiece:290").digest == first.vocabulary_digest
+    assert store.open_tokens(first.vocabulary_digest, "c", "train").num_rows == 40
+
+
+def test_a_vocabulary_is_trained_anew_only_when_its_text_or_another_size_is_asked_for(toy, tmp_path, capsys):
+    first = run(tmp_path / "s", mixture="b", vocabulary="sentencepiece:290")
+    for again in range(2):
+        second = run(tmp_path / "s", mixture="d", vocabulary="sentencepiece:290", vocabulary_mixture="d")
+        assert second.vocabulary_digest != first.vocabulary_digest
+        assert ("was trained anew, on d; there is also" in capsys.readouterr().out) == (again == 0)
+    alone = run(tmp_path / "alone", mixture="d", vocabulary="sentencepiece:290")
+    assert alone.vocabulary_digest == second.vocabulary_digest, "as in a store of its own"
+    assert run(tmp_path / "s", mixture="d", vocabulary="sentencepiece:289").vocabulary_digest != first.vocabulary_digest
+
+
+def test_vocabularies_of_different_text_must_be_told_apart(toy, tmp_path):
+    paths = {
+        task: run(tmp_path / "s", mixture=task, vocabulary="sentencepiece:290", vocabulary_mixture=task).vocabulary
+        for task in ("b", "d")
+    }
+    for read in (
+        lambda: Store(tmp_path / "s").find_vocabulary("sentencepiece:290"),
+        lambda: run(tmp_path / "s", vocabulary="sentencepiece:290"),  # neither was trained on its text
+    ):
+        with pytest.raises(VocabularyError, match=r"has 2 of sentencepiece:290.* name one") as error:
+            read()
+        for task, path in paths.items():
+            assert f"--gin.VOCABULARY=\"'{path}'\"   trained on {task}" in str(error.value)
+    assert run(tmp_path / "s", mixture="d", vocabulary="sentencepiece:290").vocabulary == paths["d"]
+
+
+def test_a_text_of_too_few_pieces_is_named(toy, tmp_path):
+    with pytest.raises(VocabularyError, match=r"has no 9000 pieces, at most \d+(.|\n)* trained on a, b, d"):
+        run(tmp_path / "s", vocabulary="sentencepiece:9000")
 
 
 def test_the_vocabulary_sample_is_bounded_and_deterministic(toy, tmp_path):
     small = {"vocabulary": "sentencepiece:288", "vocabulary_rows": 40}
     digests = {run(tmp_path / name, **small).vocabulary_digest for name in "xy"}
     assert len(digests) == 1
-    assert run(tmp_path / "x", vocabulary="sentencepiece:288").vocabulary_digest not in digests
+    all_rows = {"vocabulary": "sentencepiece:288", "vocabulary_mixture": "toy"}
+    assert run(tmp_path / "x", **all_rows).vocabulary_digest not in digests
 
 
 @pytest.mark.parametrize("processes", [1, 2])

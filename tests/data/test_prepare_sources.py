@@ -8,7 +8,7 @@ import toy_tasks
 
 from flan_jax.data.plan import build_plan
 from flan_jax.data.prepare import PrepareConfig, PrepareError, prepare
-from flan_jax.data.prepare_sources import SourcesUnavailable, estimate, listing, look
+from flan_jax.data.prepare_sources import SourcesUnavailable, estimate, listing, look, refuse
 from flan_jax.data.store import NotPrepared, Store
 from flan_jax.data.task import SourceSize
 from flan_jax.data.vocabulary import ByteVocabulary
@@ -50,6 +50,16 @@ def test_all_that_is_missing_is_named_before_anything_is_made(toy, tmp_path):
     assert not (tmp_path / "s" / "text").exists()
 
 
+def test_several_that_can_be_built_are_built_by_one_line():
+    missing = {(name, "train"): f"{name} is not here" for name in "xyz"}
+    build = [("get {} --to=/d", name) for name in ("x:1", "y:2", "x:1")]
+    with pytest.raises(SourcesUnavailable, match=r"\nfor name in x:1 y:2; do get \$name --to=/d; done\n"):
+        refuse(missing, build)
+    with pytest.raises(SourcesUnavailable) as error:
+        refuse(missing, build[:1])
+    assert "one line" not in str(error.value)
+
+
 def test_what_is_left_out_when_asked_is_recorded_until_it_is_there(toy, tmp_path, capsys):
     toy(missing=["b", "c"])
     prepared = run(tmp_path / "s", unavailable="skip")
@@ -70,7 +80,7 @@ def test_reading_what_was_left_out_says_so(toy, tmp_path):
     toy(missing=["b"])
     run(tmp_path / "s", unavailable="skip")
     store = Store(tmp_path / "s")
-    with pytest.raises(NotPrepared, match=r"(?s)b/train was left out .* put it there.*train\.unavailable"):
+    with pytest.raises(NotPrepared, match=r"(?s)b/train was left out .* put it there.*UNAVAILABLE"):
         store.check(toy_tasks.get_task("b"), "train", BYTES.digest)
 
 
@@ -84,7 +94,8 @@ def test_a_vocabulary_learns_from_what_is_there_when_the_rest_is_left_out(toy, t
     toy(missing=["b"])
     part = run(tmp_path / "s", unavailable="skip", vocabulary="sentencepiece:300")
     toy()
-    whole = run(tmp_path / "s", vocabulary="sentencepiece:300")
+    assert run(tmp_path / "s", vocabulary="sentencepiece:300").vocabulary_digest == part.vocabulary_digest
+    whole = run(tmp_path / "s", vocabulary="sentencepiece:300", vocabulary_mixture="toy")
     assert part.vocabulary_digest != whole.vocabulary_digest
 
 

@@ -31,8 +31,8 @@ def test_six_datasets_are_prepared_trained_on_and_evaluated(data_dir, tmp_path, 
     assert all(name in made for name in SIX)
 
     flags = [store, vocabulary, "--gin.STEPS=3", "--gin.TOKENS_PER_BATCH=2560", f"--gin.MODEL_DIR='{run}'"]
-    flags += ["--gin.train.mixture='flan2021'", "--gin.train.log_every=1", "--gin.HELD_OUT='nli'"]
-    flags += ["--gin.train.unavailable='skip'"]
+    flags += ["--gin.train.mixture='flan2021'", "--gin.train.log_every=1"]
+    flags += ["--gin.UNAVAILABLE='skip'"]
     flags += ["--gin.INITIAL_CHECKPOINT=None", "--gin.train.model=@DecoderConfig()", *SMALL]
     files = ["--gin_file=runs/tune_leave_one_out.gin", "--gin_file=mixtures/flan2021.gin"]
     assert main(["train", *files, *flags]) == 0
@@ -41,7 +41,7 @@ def test_six_datasets_are_prepared_trained_on_and_evaluated(data_dir, tmp_path, 
 
     scored = [f"--gin.CHECKPOINT='{run}'", "--gin.MIXTURE='flan2021'", store, f"--gin.OUTPUT='{out}'"]
     scored += ["--gin.EXAMPLES=2", "--gin.evaluate.selection_examples=1", "--gin.evaluate.max_new_tokens=4"]
-    scored += ["--gin.evaluate.unavailable='skip'"]
+    scored += ["--gin.UNAVAILABLE='skip'"]
     assert main(["evaluate", *scored]) == 0
     summary = read_results(out).summary
     assert {task.task for task in summary.tasks} == {*SIX}

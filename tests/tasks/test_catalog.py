@@ -57,7 +57,7 @@ def test_every_dataset_has_usable_templates_and_facts():
 def test_leaving_a_cluster_out_leaves_out_what_resembles_it():
     for name, mixture in catalog.mixtures().items():
         if "_loo_" in name:
-            form = next((f"_{form}" for form in (*FORMS, "released") if name.endswith(f"_{form}")), "")
+            form = next((f"_{form}" for form in (*FORMS, "released", "rows_once") if name.endswith(f"_{form}")), "")
             held_out = name.split("_loo_")[1].removesuffix(form)
             trained = {catalog.find(task).cluster for task in mixture.train}
             assert not trained & catalog.trained_without(held_out), name
@@ -76,6 +76,11 @@ def test_unknown_name_suggests(look_up):
     with pytest.raises(UnknownName, match="did you mean squad_v1") as caught:
         look_up("squad_v1_")
     assert isinstance(caught.value, FlanJaxError) and isinstance(caught.value, KeyError)
+
+
+def test_an_unknown_cluster_held_out_names_the_clusters():
+    with pytest.raises(UnknownName, match=r"clusters are nli, reading_comprehension, .*misc"):
+        get_mixture("flan2021_loo_rte")
 
 
 TOY = Dataset(

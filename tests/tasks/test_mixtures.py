@@ -177,3 +177,8 @@ def test_documents_have_empty_inputs(registered):
     ]
     del catalog.datasets()["toy_d"]
     mixtures.register(seqio.ByteVocabulary())
+
+
+def test_what_is_not_a_vocabulary_of_seqio_is_refused_at_once():
+    with pytest.raises(mixtures.RegistrationError, match=r"'/store/vocabulary' is a str, not a seqio.Vocabulary"):
+        mixtures.register("/store/vocabulary")

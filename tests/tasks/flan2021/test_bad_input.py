@@ -171,8 +171,14 @@ def test_older_version_with_the_same_fields_is_read_and_named(data_dir):
     assert newer.source_digest != older.source_digest and newer.fingerprint == older.fingerprint
 
 
-def test_nothing_there(tmp_path):
-    with pytest.raises(DatasetMissing, match=rf"squad/v1.1:3.0.0 is not in {tmp_path}"):
+def test_nothing_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", "/elsewhere")
+    with pytest.raises(DatasetMissing, match=rf"squad/v1.1:3.0.0 is not in {tmp_path}") as missing:
+        rendered("squad_v1", tmp_path)
+    assert missing.value.build == (f"tfds build {{}} --data_dir={tmp_path}", "squad/v1.1:3.0.0")
+    assert "not set" not in str(missing.value)
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    with pytest.raises(DatasetMissing, match=r"export TFDS_DATA_DIR=\S+ +# it is not set now"):
         rendered("squad_v1", tmp_path)
 
 

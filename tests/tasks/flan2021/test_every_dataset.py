@@ -84,6 +84,14 @@ def test_the_target_is_one_of_the_references(name: str, store):
             assert row["options"] == [] and row["answer"] == -1 and row["targets"].strip() in row["references"]
 
 
+def test_replies_to_a_question_of_multirc_are_told_in_the_text_layer(store):
+    """`question_id` groups the rows as their paragraphs and questions do."""
+    fields = [json.loads(text) for text in store.open_text("multirc", "test")["fields"].to_pylist()]
+    questions = {(row["question_id"], row["paragraph"], row["question"]) for row in fields}
+    assert 1 < len(questions) == len({one for one, *_ in questions}) == len({(p, q) for _, p, q in questions})
+    assert len(questions) < len({(row["question_id"], row["response"]) for row in fields})
+
+
 def test_train_and_evaluation_rows_differ(store):
     for name in FLAN.keys() - {"wsc273"}:
         ids = [store.open_text(name, split)["example_id"].to_pylist() for split in ("train", "validation", "test")]

@@ -6,6 +6,7 @@ import pytest
 
 from tasks import catalog, get_task
 from tasks.flan2021 import studies
+from tasks.splits import resolve
 
 MIXTURES = {name: mixture for name, mixture in catalog.mixtures().items() if name.startswith("flan2021")}
 FLAN = {name: d for name, d in catalog.datasets().items() if d.benchmark == "flan2021"}
@@ -106,6 +107,40 @@ def test_released_behaviour_doubles_what_shares_its_rows():
         if f"{name}_released" in MIXTURES:
             doubled = {*MIXTURES[f"{name}_released"].train} - {*mixture.train}
             assert doubled == ({"mnli_mismatched"} if "mnli_matched" in mixture.train else set())
+
+
+def test_rows_that_another_dataset_holds_can_be_trained_on_once():
+    """All of a mixture but squad_v1, whose questions squad_v2 asks too; the mixtures themselves are the paper's."""
+    for name, mixture in MIXTURES.items():
+        if f"{name}_released" in MIXTURES:
+            both = {"squad_v1", "squad_v2"} <= {*mixture.train}
+            assert both == (f"{name}_rows_once" in MIXTURES)
+            if both:
+                once = MIXTURES[f"{name}_rows_once"]
+                assert {*mixture.train} - {*once.train} == {"squad_v1"} and once.evaluate == mixture.evaluate
+    assert len([name for name in MIXTURES if name.endswith("_rows_once")]) == 1 + 12 - 2
+
+
+def test_datasets_that_repeat_rows_of_another_are_declared():
+    assert {d.name: d.same_rows_as for d in FLAN.values() if d.same_rows_as} == {"mnli_mismatched": "mnli_matched"}
+    assert {d.name: d.rows_within for d in FLAN.values() if d.rows_within} == {"squad_v1": "squad_v2"}
+
+
+def test_two_datasets_never_train_on_the_same_rows_of_a_source_undeclared():
+    """Of those that read the same TFDS split, the ranges are apart, or `same_rows_as` says that they are not."""
+    ranges: dict[tuple[str, str], list[tuple[str, range]]] = {}
+    for dataset in FLAN.values():
+        if "train" in dataset.splits:
+            split = dataset.splits["train"].split
+            rows = resolve(dataset.splits, dict.fromkeys((r.split for r in dataset.splits.values()), 1_000_000))[
+                "train"
+            ]
+            ranges.setdefault((dataset.source.name, split), []).append((dataset.name, range(rows.start, rows.stop)))
+    for readers in ranges.values():
+        for (one, a), (other, b) in itertools.combinations(readers, 2):
+            shared = max(a.start, b.start) < min(a.stop, b.stop)
+            assert shared == (FLAN[other].same_rows_as == one or FLAN[one].same_rows_as == other), (one, other)
+    assert max(len(readers) for readers in ranges.values()) == 3
 
 
 def test_the_ablation_names_clusters_that_exist():

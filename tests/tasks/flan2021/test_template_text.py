@@ -56,9 +56,7 @@ def hostile_fields(dataset: Dataset, texts: Sequence[str]) -> dict[str, Any]:
 @pytest.mark.parametrize("group", GROUPS)
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts=st.lists(HOSTILE, min_size=2, max_size=8))
-def test_every_field_stands_where_the_template_says_and_nothing_else_is_read(
-    group: str, form: str, texts: list[str]
-):
+def test_every_field_stands_where_the_template_says_and_nothing_else_is_read(group: str, form: str, texts: list[str]):
     dataset = catalog.find(GROUPS[group].name + form)
     fields = hostile_fields(dataset, texts)
     shown = {**fields, "options": "OPTIONS:\n" + "\n".join(f"- {text}" for text in fields.get("options", ()))}

@@ -24,14 +24,19 @@ def write_dataset(
     name: str, rows: Iterable[Mapping[str, Any]], splits: Iterable[str], data_dir: pathlib.Path
 ) -> pathlib.Path:
     """Write the same rows into every split and return the dataset's own directory."""
+    rows = list(rows)
+    return write_splits(name, dict.fromkeys(splits, rows), data_dir)
+
+
+def write_splits(name: str, rows: Mapping[str, Iterable[Mapping[str, Any]]], data_dir: pathlib.Path) -> pathlib.Path:
+    """Write the rows of every split and return the dataset's own directory."""
     import tensorflow_datasets as tfds
 
     builder = tfds.builder(name, data_dir=str(data_dir))
     directory = pathlib.Path(builder.data_path)
     directory.mkdir(parents=True)
-    splits, rows = list(splits), list(rows)
     writer = tfds.core.SequentialWriter(builder.info, max_examples_per_shard=SHARD)
-    writer.initialize_splits(splits)
-    writer.add_examples(dict.fromkeys(splits, rows))
+    writer.initialize_splits(list(rows))
+    writer.add_examples({split: list(of_split) for split, of_split in rows.items()})
     writer.close_all()
     return directory
