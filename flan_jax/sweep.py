@@ -1,6 +1,6 @@
 """`flan-jax sweep`: leave each cluster out in turn, over seeds, and see what tuning on the others is worth.
 
-    <directory>/sweep.json               settings, tasks and vocabulary; it is continued with the same ones only
+    <directory>/sweep.json               settings, tasks, data and vocabulary; it is continued with the same ones only
     <directory>/runs/primer-seed0        training runs: what the base begins from, where the sweep has a primer
     <directory>/runs/base-seed0            base (pretrained) and upper (tuned on all clusters) once a seed,
     <directory>/runs/tuned-nli-seed0       tuned once a held-out cluster and seed
@@ -16,91 +16,53 @@ import dataclasses
 import json
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
 
-from flan_jax.configuration import leave_one_out
+from flan_jax import sweep_record
 from flan_jax.data.atomic import atomic_file
 from flan_jax.data.prepare import PrepareConfig, prepare
 from flan_jax.data.store import Store
-from flan_jax.data.task import Task, TaskRegistry, load_registry
+from flan_jax.data.task import Task, load_registry
 from flan_jax.data.vocabulary import load_vocabulary
-from flan_jax.errors import FlanJaxError
-from flan_jax.evaluation.evaluate import Scoring, evaluate_params
+from flan_jax.evaluation.evaluate import evaluate_params
 from flan_jax.evaluation.results import Results, read_results
 from flan_jax.evaluation.summary import bounds, points
 from flan_jax.report.clusters import cluster_results
-from flan_jax.report.contents import KINDS, ClusterResult, Estimate, Kind, present
-from flan_jax.report.table import format_table
+from flan_jax.report.contents import ClusterResult, Estimate, present
+from flan_jax.sweep_checks import check_cells, check_names, prepared_tasks, refuse_other_processes
+from flan_jax.sweep_config import Cell as Cell
+from flan_jax.sweep_config import SweepConfig as SweepConfig
+from flan_jax.sweep_config import SweepError as SweepError
+from flan_jax.sweep_config import choose_clusters, last_checkpoint, list_cells, list_runs
+from flan_jax.table import format_table
 from flan_jax.training.checkpoints import checkpoint_steps, exact_checkpoint, load_params, run_and_step
-from flan_jax.training.trainer import TrainConfig, train
-
-
-class SweepError(FlanJaxError, ValueError):
-    """Settings that a sweep cannot be run or continued with."""
-
-
-@dataclasses.dataclass(frozen=True)
-class SweepConfig:
-    """A sweep over held-out clusters and seeds.
-
-    prepare: what is brought into the store first; its vocabulary is the one used throughout.
-    primer: a first pretraining run, on easier documents, that the base run begins from; None for none.
-    pretrain: the base run; None to tune `tune.initial_checkpoint` instead, which is then the base.
-    tune: the tuning run.  Its mixture names a benchmark B of the tasks module: B itself is the upper bound's mixture,
-      B_loo_<cluster> that of the model tuned without a cluster.  model_dir, seed and vocabulary are set for each run.
-    held_out: clusters to leave out in turn; empty for all that the benchmark has.   kinds: which models to make.
-    """
-
-    directory: str
-    prepare: PrepareConfig
-    tune: TrainConfig
-    primer: TrainConfig | None = None
-    pretrain: TrainConfig | None = None
-    scoring: Scoring = dataclasses.field(default_factory=Scoring)
-    held_out: Sequence[str] = ()
-    seeds: Sequence[int] = (0,)
-    kinds: Sequence[Kind] = KINDS
-
-    def __post_init__(self) -> None:
-        if unknown := [kind for kind in self.kinds if kind not in KINDS]:
-            raise SweepError(f"sweep.kinds names {unknown[0]!r}; there are {', '.join(KINDS)}")
-        if not self.kinds or not self.seeds:
-            raise SweepError("there is no cell to do; set --gin.KINDS=\"('base', 'tuned')\" and --gin.SEEDS=\"(0,)\"")
-        if self.pretrain is None and self.tune.initial_checkpoint is None:
-            raise SweepError(
-                "there is nothing to tune; set --gin.sweep.pretrain=@pretrain/train(), "
-                "or --gin.tune/train.initial_checkpoint=\"'...'\""
-            )
-
-
-class Cell(NamedTuple):
-    """One kind of model, one held-out cluster, one seed."""
-
-    kind: Kind
-    cluster: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind}-{self.cluster}-seed{self.seed}"
-
-    @property
-    def run(self) -> str:
-        """The training run it evaluates: base and upper bound are shared by all clusters."""
-        return self.name if self.kind == "tuned" else f"{self.kind}-seed{self.seed}"
+from flan_jax.training.start import trained_length
+from flan_jax.training.trainer import train
 
 
 def sweep(config: SweepConfig, operative: str = "") -> tuple[ClusterResult, ...]:
-    """Do all cells that are not there yet; prints the table and returns what is in it.  Raises SweepError."""
+    """Do all cells that are not there yet; prints the table and returns what is in it.
+
+    Raises SweepError, and before the first training step whatever else training or evaluating any cell would refuse.
+    """
+    refuse_other_processes()
     directory = pathlib.Path(config.directory)
-    clusters = choose_clusters(load_registry(config.tune.tasks), config)
     config = _with_exact_base(config)
-    _same_sweep(directory, operative, settings=_settings(config), tasks=_fingerprints(config))
+    clusters = choose_clusters(load_registry(config.tune.tasks), config)
+    check_names(config, clusters)
+    sweep_record.same_sweep(
+        directory, operative, settings=sweep_record.settings(config), tasks=sweep_record.fingerprints(config),
+        base=sweep_record.base(config), sources=sweep_record.sources(config),
+    )  # fmt: skip
     with _timed(directory, "prepare"):
-        prepared = prepare(config.prepare)
-    _same_sweep(directory, operative, vocabulary={"digest": prepared.vocabulary_digest})
+        prepared = prepare(_with_its_vocabulary(config.prepare))
+    store = Store(config.tune.store, config.tune.accept_stale)
+    clusters = prepared_tasks(config, clusters, store)
+    vocabulary = {"digest": prepared.vocabulary_digest}
+    sweep_record.same_sweep(directory, operative, vocabulary=vocabulary, rows=sweep_record.rows(config, store))
     cells = list(list_cells(clusters, config))
+    undone = [cell for cell in cells if not finished(directory, cell)]
+    check_cells(config, undone, clusters, store, prepared.vocabulary)
     for number, cell in enumerate(cells, 1):
         if not finished(directory, cell):
             print(f"cell {number} of {len(cells)}: {cell.name}", flush=True)
@@ -114,57 +76,8 @@ def sweep(config: SweepConfig, operative: str = "") -> tuple[ClusterResult, ...]
     return results
 
 
-def choose_clusters(registry: TaskRegistry, config: SweepConfig) -> dict[str, list[Task]]:
-    """The clusters to hold out, each with its tasks.  Raises SweepError naming those there are."""
-    benchmark = registry.get_mixture(config.tune.mixture)
-    found: dict[str, list[Task]] = {}
-    for task in (registry.get_task(name) for name in benchmark.evaluate or benchmark.train):
-        found.setdefault(task.cluster, []).append(task)
-    for cluster in config.held_out:
-        if cluster not in found:
-            raise SweepError(
-                f"sweep.held_out: {config.tune.mixture} has no cluster {cluster!r}; it has {', '.join(found)}"
-            )
-    return {cluster: found[cluster] for cluster in config.held_out or found}
-
-
-def list_cells(clusters: Mapping[str, object], config: SweepConfig) -> Iterator[Cell]:
-    """Seed by seed and cluster by cluster, so that a table with every kind in it is there early."""
-    for seed in config.seeds:
-        for cluster in clusters:
-            for kind in KINDS:
-                if kind in config.kinds:
-                    yield Cell(kind, cluster, seed)
-
-
 def finished(directory: pathlib.Path, cell: Cell) -> bool:
     return (directory / "cells" / cell.name / "summary.json").exists()
-
-
-def list_runs(config: SweepConfig, cell: Cell, vocabulary: str) -> list[TrainConfig]:
-    """The training runs that lead to a cell's model, each from the last checkpoint of the one before.
-
-    There is none where the model is a base that was given.
-    """
-    directory = pathlib.Path(config.directory) / "runs"
-    stages: list[tuple[str, TrainConfig | None]] = []
-    if config.pretrain is not None:
-        stages += [(f"primer-seed{cell.seed}", config.primer), (f"base-seed{cell.seed}", config.pretrain)]
-    if cell.kind != "base":
-        mixture = config.tune.mixture if cell.kind == "upper" else leave_one_out(config.tune.mixture, cell.cluster)
-        stages += [(cell.run, dataclasses.replace(config.tune, mixture=mixture))]
-    runs: list[TrainConfig] = []
-    for name, run in stages:
-        if run is not None:
-            # By its step: were that checkpoint damaged, an older one would be another model under its name.
-            start = last_checkpoint(runs[-1]) if runs else run.initial_checkpoint
-            placed = {"model_dir": str(directory / name), "initial_checkpoint": start}
-            runs.append(dataclasses.replace(run, seed=cell.seed, vocabulary=vocabulary, **placed))
-    return runs
-
-
-def last_checkpoint(run: TrainConfig) -> str:
-    return f"{run.model_dir}/checkpoints/{run.steps}"
 
 
 def _trained(config: SweepConfig, cell: Cell, vocabulary: str, operative: str) -> str:
@@ -185,17 +98,23 @@ def _evaluate(config: SweepConfig, cell: Cell, checkpoint: str, tasks: Sequence[
 
     run = pathlib.Path(run_and_step(checkpoint)[0])
     model_config, params, metadata = load_params(checkpoint)
+    model_config = config.tune.run_as.applied_to(model_config)  # a base that was given may have been trained otherwise
     vocabulary = load_vocabulary(str(run / "vocabulary"))
-    store = Store(config.tune.store)
+    store = Store(config.tune.store, config.tune.accept_stale)
+    whole = choose_clusters(load_registry(config.tune.tasks), config)[cell.cluster]
     provenance = {
         "cell": cell._asdict(),
         "checkpoint": {"directory": str(run.absolute()), "step": metadata["step"]},
         "plan_hash": metadata["plan_hash"],
         "mixture": metadata["mixture"],
+        "left_out": sorted({task.name for task in whole} - {task.name for task in tasks}),
     }
     results = evaluate_params(
-        model_config, params, vocabulary, store, tasks, config.scoring, provenance=provenance, label=cell.name
-    )
+        model_config, params, vocabulary, store, tasks, config.scoring, provenance=provenance, label=cell.name,
+        trained_length=trained_length(metadata),
+    )  # fmt: skip
+    for warning in results.provenance["warnings"]:
+        print(f"{cell.name}: {warning}", flush=True)
     if jax.process_index() == 0:
         directory = pathlib.Path(config.directory) / "cells" / cell.name
         plan = store.root / "plans" / metadata["plan_hash"] / "plan.json"
@@ -254,24 +173,9 @@ def _with_exact_base(config: SweepConfig) -> SweepConfig:
     return dataclasses.replace(config, tune=dataclasses.replace(config.tune, initial_checkpoint=base))
 
 
-def _settings(config: SweepConfig) -> dict[str, Any]:
-    """Those that all cells of a sweep share: with more clusters, seeds or kinds it is the same one, continued."""
-    settings = dataclasses.asdict(config)
-    for widened in ("directory", "held_out", "seeds", "kinds"):
-        del settings[widened]
-    for free in ("processes", "beam", "beam_parts"):  # how a store is made, not what is in it
-        del settings["prepare"][free]
-    return settings
-
-
-def _fingerprints(config: SweepConfig) -> dict[str, str]:
-    """What every task of the sweep's mixtures is made of: source, templates, code or generator."""
-    found = {}
-    for run in filter(None, (config.primer, config.pretrain, config.tune)):
-        registry = load_registry(run.tasks)
-        mixture = registry.get_mixture(run.mixture)
-        found |= {name: registry.get_task(name).fingerprint for name in (*mixture.train, *mixture.evaluate)}
-    return found
+def _with_its_vocabulary(config: PrepareConfig) -> PrepareConfig:
+    """A trained vocabulary is one of the sweep's own text, so that its figures are the same in any store."""
+    return dataclasses.replace(config, vocabulary_mixture=config.vocabulary_mixture or config.mixture)
 
 
 def _seeds(gain: Estimate) -> str:
@@ -279,36 +183,6 @@ def _seeds(gain: Estimate) -> str:
     told = " ".join(f"{one:+.1f}" for one in gain.each)
     told += f" ({gain.sd:.1f})" if gain.sd is not None else ""
     return told + (f", {gain.left_out} left out" if gain.left_out else "")
-
-
-def _same_sweep(directory: pathlib.Path, operative: str, **parts: Mapping[str, Any]) -> None:
-    """Write down what the cells are made with (settings, tasks, vocabulary), or compare it with what is there.
-
-    Raises SweepError naming what differs.
-    """
-    path = directory / "sweep.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    for part, values in json.loads(json.dumps(parts)).items():
-        now, before = dict(_flat(values)), dict(_flat(known.get(part, values)))
-        differing = [name for name in now | before if now.get(name) != before.get(name)]
-        if differing:
-            lines = "\n".join(f"  {name}: {before.get(name)!r} there, {now.get(name)!r} now" for name in differing[:8])
-            those = "continue it with those, or " if part == "settings" else ""  # the others are made, not set
-            what = "templates or code of its tasks" if part == "tasks" else part
-            raise SweepError(
-                f"{directory} was begun with other {what}:\n{lines}\n"
-                f"  {those}set another --gin.SWEEP_DIR, or delete {directory} to do all its cells anew"
-            )
-    with atomic_file(path) as file:
-        file.write(json.dumps({**known, **parts, "operative": operative}, indent=1).encode())
-
-
-def _flat(settings: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(settings, dict):
-        for key, value in settings.items():
-            yield from _flat(value, f"{name}.{key}" if name else key)
-    else:
-        yield name, settings
 
 
 class _timed:

@@ -41,10 +41,11 @@ def test_a_mixture_of_zero_and_few_shot_prompts_is_trained_on(run):
 
 
 def test_results_of_few_shot_questions_stand_beside_the_zero_shot_ones(run, tiny, capsys):
-    for shots, folder in (("0", "4-small_nli-test"), ("3", "4-small_nli-test-3-shot")):
+    for shots, name in (("0", "4-small_nli-test-????????"), ("3", "4-small_nli-test-3-shot-????????")):
         status, said = evaluate(run, tiny, capsys, shots)
-        assert status == 0 and f"evaluations/{folder}" in said
-        rows = read_results(run / "run" / "evaluations" / folder).rows.to_pylist()
+        (folder,) = (run / "run" / "evaluations").glob(name)
+        assert status == 0 and str(folder) in said
+        rows = read_results(folder).rows.to_pylist()
         assert {len(row["exemplars"]) for row in rows} == {int(shots)}
         assert ("exemplars before each question: 3\n" in said) == (shots == "3")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow.parquet as pq
 
 from flan_jax.data.atomic import atomic_file
+from flan_jax.data.mixture_names import each_name, find_mixture
 from flan_jax.data.store import Store
 from flan_jax.data.task import Task, TaskRegistry, load_registry
 from flan_jax.errors import FlanJaxError
@@ -143,28 +144,23 @@ def write(report: Contamination, output: pathlib.Path) -> None:
 
 
 def _output(config: ContaminationConfig) -> pathlib.Path:
-    names = config.mixture if isinstance(config.mixture, str) else "+".join(config.mixture)
+    """The folder that is set, or one whose name any file system takes and no other list of mixtures gets."""
+    if config.output:
+        return pathlib.Path(config.output)
+    from flan_jax.evaluation.results_folder import decisive_digest, plain, short_name
+
+    names = each_name(config.mixture)
+    shortened = (named := short_name(names)) != "+".join(names)
+    digest = [decisive_digest({"mixture": names})[:8]] if shortened else []
     beside = pathlib.Path(config.store).absolute().parent / "contamination"
-    return pathlib.Path(config.output) if config.output else beside / f"{names}-{config.split}"
+    return beside / plain("-".join([named, config.split, *digest]))
 
 
 def _named(registry: TaskRegistry, names: str | tuple[str, ...], what: str) -> list[Task]:
     """The tasks that mixtures "evaluate" or "train" on, and tasks named themselves, each once, in order."""
-    found: dict[str, Task] = {}
-    for name in (names,) if isinstance(names, str) else names:
-        try:
-            mixture = registry.get_mixture(name)
-        except KeyError as no_mixture:
-            try:
-                found[name] = registry.get_task(name)
-            except KeyError as no_task:
-                raise ContaminationError(
-                    f"{name!r} is neither a mixture ({no_mixture.args[0]}) nor a task ({no_task.args[0]}); "
-                    f"set --gin.{'MIXTURE' if what == 'evaluate' else 'TRAINED_ON'}"
-                ) from no_task
-        else:
-            found |= {task: registry.get_task(task) for task in getattr(mixture, what)}
-    return list(found.values())
+    setting = "--gin.MIXTURE" if what == "evaluate" else "--gin.TRAINED_ON"
+    mixtures = [find_mixture(registry, name, setting) for name in each_name(names)]
+    return [registry.get_task(task) for task in dict.fromkeys(t for one in mixtures for t in getattr(one, what))]
 
 
 def _prepared(

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from flan_jax.evaluation.subset_scores import Figure, SubsetScores
-from flan_jax.report.table import format_table
+from flan_jax.table import format_table
 
 LEAKS_SHOWN = 30
 WORDS_SHOWN = 10

@@ -2,11 +2,9 @@
 
 import concurrent.futures
 import multiprocessing
-import multiprocessing.connection
 import os
 import pathlib
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +12,7 @@ from flan_jax.errors import FlanJaxError
 from flan_jax.evaluation.example_texts import FileSource, TaskSource
 from flan_jax.evaluation.overlap import NO_PAIRS, Grams, Pairs, blocks, load_grams, merge_pairs, search
 from flan_jax.progress import Progress
+from flan_jax.worker_process import deaf_to_interrupts, end_with_parent, ended_when_left
 
 MEGABYTE = 1_000_000
 PAIRS_HELD = 1 << 22
@@ -83,14 +82,7 @@ _shared: tuple[Grams, Any] | None = None  # in a worker: the n-grams, and the co
 def _start_worker(folder: str, counter: Any) -> None:
     global _shared
     _shared = load_grams(pathlib.Path(folder)), counter
-    parent = multiprocessing.parent_process()
-    if parent is not None:  # a killed parent cannot end its workers, so they watch it
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
+    end_with_parent()
 
 
 def _search_in_worker(source: Source, most: int) -> Found:
@@ -112,9 +104,13 @@ def _spawned(sources: Sequence[Source], grams: Grams, most: int, processes: int,
     with tempfile.TemporaryDirectory(prefix="flan_jax_ngrams_") as folder:
         grams.save(pathlib.Path(folder))
         start = (folder, counter)
-        with concurrent.futures.ProcessPoolExecutor(processes, context, _start_worker, start) as pool:
+        with (
+            concurrent.futures.ProcessPoolExecutor(processes, context, _start_worker, start) as pool,
+            ended_when_left(),
+        ):
             order = sorted(range(len(sources)), key=lambda i: -sources[i].size)
-            futures = {i: pool.submit(_search_in_worker, sources[i], most) for i in order}
+            with deaf_to_interrupts():
+                futures = {i: pool.submit(_search_in_worker, sources[i], most) for i in order}
             try:
                 pending = set(futures.values())
                 while pending:

@@ -2,66 +2,43 @@
 
 import dataclasses
 import pathlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from flan_jax.data.exemplars import FewShot
+from flan_jax.data.mixture_names import each_name, find_mixture
 from flan_jax.data.store import Store
 from flan_jax.data.task import Task, TaskRegistry, load_registry
 from flan_jax.data.vocabulary import Vocabulary
-from flan_jax.errors import FlanJaxError
-from flan_jax.evaluation.few_shot import Shots, check_train_splits, choose_shots, shots_note
+from flan_jax.evaluation.few_shot import choose_shots, shots_note
+from flan_jax.evaluation.gathering import EvaluationError as EvaluationError
+from flan_jax.evaluation.gathering import check_metrics, gather_requests, splits_read, warnings
 from flan_jax.evaluation.generation import generate
-from flan_jax.evaluation.metrics import get_metrics
+from flan_jax.evaluation.held_out import held_out_note, trained_on, training_stages
+from flan_jax.evaluation.prepared_splits import check_prepared, check_store
 from flan_jax.evaluation.provenance import code_version, library_versions, parameter_digest
 from flan_jax.evaluation.ranking import score_options
-from flan_jax.evaluation.requests import Request, build_requests
+from flan_jax.evaluation.requests import Request
 from flan_jax.evaluation.results import Results, generated_row, ranked_row, rows_table
+from flan_jax.evaluation.results_folder import claim_folder, decisive_digest, folder_name
+from flan_jax.evaluation.scoring import Scoring as Scoring
+from flan_jax.evaluation.scoring import whole
 from flan_jax.evaluation.summary import results_table
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import Params
+from flan_jax.models.run_as import RunAs
 from flan_jax.progress import Progress
 from flan_jax.training.checkpoints import load_params, run_and_step
 from flan_jax.training.partitioning import MeshConfig, make_mesh
 from flan_jax.training.processes import join_processes
+from flan_jax.training.start import trained_length
 
-
-class EvaluationError(FlanJaxError, RuntimeError):
-    """A model, vocabulary and tasks that cannot be evaluated together."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Scoring:
-    """How answers are got and put together.
-
-    split: the split reported.  selection_split: where best-dev templates are chosen, None for no best-dev figures.
-    examples, selection_examples: at most so many examples a task, chosen by a hash of their ids; None for all.
-    score_eos: whether EOS after an option counts towards its score (see `requests.build_requests`).
-    max_new_tokens: the longest generated answer.  row_width, tokens_per_batch: see `ranking.score_options`.
-    shots: exemplars in front of each question, or "paper" for the number that the paper of each task gives.
-    few_shot: which ones, and how they are set off.  allow_zero_shot: show none, instead of refusing, to a task that has
-      no train split or no number in the paper.
-    replicates: of the bootstrap behind the intervals.  seed: of that, and of the draw of exemplars.
-    """
-
-    split: str = "test"
-    selection_split: str | None = "validation"
-    examples: int | None = None
-    selection_examples: int | None = None
-    score_eos: bool = False
-    max_new_tokens: int = 64
-    shots: Shots = 0
-    few_shot: FewShot = dataclasses.field(default_factory=FewShot)
-    allow_zero_shot: bool = False
-    row_width: int = 256
-    tokens_per_batch: int = 4096
-    replicates: int = 1000
-    seed: int = 0
+FREE_OF_MODEL = ("scan_layers", "remat", "attention")
+FREE_OF_SCORING = ("row_width", "tokens_per_batch")
+"""How a model is run: the same answers, but for rounding."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,11 +52,14 @@ class EvaluateConfig(Scoring):
     accept_stale: score on a store made with other templates, and say so in the results.
     unavailable: "skip" scores without tasks that `prepare` was told to leave out of the store, and says so in the
       results; "error" refuses.
-    output: the directory of the results; empty for `<run>/evaluations/<step>-<mixture>-<split>`, and behind it
-      `-<k>-shot` where exemplars are shown.
+    output: the directory of the results; empty for one in `<run>/evaluations` (see `results_folder.py`).  One that has
+      results of another evaluation in it is refused.
     mesh: None for the first device, or where there are several processes for all devices.
+    run_as: how the model is run; what is None, as it was trained.
     coordinator, num_processes, process_id: as in `train`.
     """
+
+    gin_name: ClassVar[str] = "evaluate"
 
     checkpoint: str
     store: str
@@ -91,53 +71,102 @@ class EvaluateConfig(Scoring):
     accept_stale: bool = False
     unavailable: Literal["error", "skip"] = "error"
     mesh: MeshConfig | None = None
+    run_as: RunAs = dataclasses.field(default_factory=RunAs)
     coordinator: str | None = None
     num_processes: int | None = None
     process_id: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("step", "the step of a checkpoint, or None", lambda step: step is None or whole(step, 0))
+        self._require("unavailable", "'error' or 'skip'", lambda value: value in ("error", "skip"))
 
 
 def evaluate(config: EvaluateConfig) -> Results:
     """Evaluate a checkpoint, write its results and print their table.
 
-    Raises EvaluationError if the vocabulary is not the checkpoint's, and whatever loading the parts raises.
+    Raises EvaluationError if the vocabulary is not the checkpoint's, ResultsFolderError if the results could not be
+    written, and whatever loading the parts raises: all before anything is scored.
     """
-    tasks = find_tasks(load_registry(config.tasks), config.mixture)
+    registry = load_registry(config.tasks)
+    tasks = find_tasks(registry, config.mixture)
+    run = pathlib.Path(run_and_step(config.checkpoint)[0])
+    own_vocabulary = config.vocabulary or str(run / "vocabulary")
+    check_store(pathlib.Path(config.store), config.mixture, own_vocabulary, config.tasks)
     join_processes(config.coordinator, config.num_processes, config.process_id)
     mesh = make_mesh(config.mesh) if config.mesh is not None or jax.process_count() > 1 else None
     model_config, params, metadata = load_params(config.checkpoint, config.step, mesh)
-    run = pathlib.Path(run_and_step(config.checkpoint)[0])
+    model_config = config.run_as.applied_to(model_config)
     store = Store(config.store, config.accept_stale)
     splits = tuple(filter(None, (config.split, config.selection_split)))
     left_out = store.without([task.name for task in tasks], splits) if config.unavailable == "skip" else ()
     tasks = [task for task in tasks if task.name not in left_out]
     if not tasks:
         raise EvaluationError(f"{store.root} was prepared without any task of {config.mixture}; get their data first")
-    vocabulary = store.find_vocabulary(config.vocabulary or str(run / "vocabulary"))
+    vocabulary = store.find_vocabulary(own_vocabulary)
     if vocabulary.digest != metadata["vocabulary_digest"]:
         raise EvaluationError(
             f"{config.checkpoint} was trained with vocabulary {metadata['vocabulary_digest'][:12]}, but "
-            f"{config.vocabulary or run / 'vocabulary'} is {vocabulary.digest[:12]}; set "
+            f"{own_vocabulary} is {vocabulary.digest[:12]}; set "
             "--gin.VOCABULARY=\"''\" to use the checkpoint's own"
         )
+    check_prepared(store, vocabulary, tasks, config, config.mixture, own_vocabulary, config.tasks)
+    decisive = decisive_of_result(config, model_config, metadata, vocabulary, store, tasks)
+    digest = decisive_digest(decisive)
+    names = each_name(config.mixture)
+    own_folder = folder_name(metadata["step"], names, config.split, config.shots, digest)
+    output = pathlib.Path(config.output or run / "evaluations" / own_folder)
+    if jax.process_index() == 0:
+        claim_folder(output, digest)
     provenance = {
         "checkpoint": {"directory": str(run.absolute()), "step": metadata["step"]},
         "plan_hash": metadata.get("plan_hash"),
         "training_seed": metadata.get("seed"),
         "left_out": list(left_out),
+        "trained_on": trained_on(tasks, training_stages(metadata, registry), registry),
+        "digest": digest,
+        "tokens": decisive["tokens"],
+        "evaluate": dataclasses.asdict(config),
     }
-    results = evaluate_params(model_config, params, vocabulary, store, tasks, config, provenance=provenance, mesh=mesh)
-    names = config.mixture if isinstance(config.mixture, str) else "+".join(config.mixture)
-    shots = f"-{config.shots}-shot" if config.shots else ""
-    output = pathlib.Path(config.output or run / "evaluations" / f"{metadata['step']}-{names}-{config.split}{shots}")
+    results = evaluate_params(
+        model_config, params, vocabulary, store, tasks, config, provenance=provenance, mesh=mesh,
+        trained_length=trained_length(metadata),
+    )  # fmt: skip
     if jax.process_index() == 0:
         results.write(output)
         print(results_table(results.summary))
         if note := shots_note(results.provenance["shots"], results.provenance["counts"], config.split):
             print(f"\n{note}")
+        if note := held_out_note(results.provenance["trained_on"]):
+            print(f"\n{note}")
+        for warning in results.provenance["warnings"]:
+            print(f"\n{warning}")
         if left_out:
             print(f"\nwithout {', '.join(left_out)}, left out of {store.root}")
         print(f"\n{output}")
     return results
+
+
+def decisive_of_result(
+    scoring: Scoring, model: DecoderConfig, metadata: Mapping[str, Any], vocabulary: Vocabulary, store: Store,
+    tasks: Sequence[Task],
+) -> dict[str, Any]:  # fmt: skip
+    """Everything that decides what an evaluation of a run's checkpoint comes to, but for rounding, as JSON data.
+
+    Raises EvaluationError, ShotsError, NotPrepared or StoreMismatch where a split that is to be read cannot be.
+    """
+    splits = splits_read(vocabulary, store, tasks, scoring)
+    settings, model_settings = dataclasses.asdict(scoring), dataclasses.asdict(model)
+    return {
+        "checkpoint": {name: metadata.get(name) for name in ("step", "seed", "plan_hash")},
+        "model": {name: value for name, value in model_settings.items() if name not in FREE_OF_MODEL},
+        "scoring": {f.name: settings[f.name] for f in dataclasses.fields(Scoring) if f.name not in FREE_OF_SCORING},
+        "tasks": {task.name: task.fingerprint for task in tasks},
+        "vocabulary": vocabulary.digest,
+        "tokens": {
+            f"{task}/{split}": store.token_manifest(vocabulary.digest, task, split).data.xxh3 for task, split in splits
+        },
+    }
 
 
 def evaluate_params(
@@ -151,11 +180,13 @@ def evaluate_params(
     provenance: Mapping[str, Any] | None = None,
     mesh: Mesh | None = None,
     label: str = "evaluate",
+    trained_length: int | None = None,
 ) -> Results:
     """Evaluate parameters on the prepared tasks.  Nothing is written or printed but a progress line.
 
     Rows with options are ranked, others generated.  `provenance` (checkpoint, plan hash, ...) is recorded beside what
-    is known here.  With a mesh all processes must call this alike, and all get the results.
+    is known here.  `trained_length`: the tokens of the longest rows the model has seen, if known; questions beyond it
+    are counted and warned of.  With a mesh all processes must call this alike, and all get the results.
     Raises EvaluationError, RequestError, MetricError, NotPrepared or StoreMismatch.
     """
     scoring = scoring or Scoring()
@@ -164,10 +195,8 @@ def evaluate_params(
             f"the vocabulary has {vocabulary.size} tokens and the model {model_config.vocab_size}; "
             "it is not the one this model was trained with"
         )
-    metrics = {task.name: tuple(metric.name for metric in get_metrics(task.metrics)) for task in tasks}
-    if without := [name for name, names in metrics.items() if not names]:
-        raise EvaluationError(f"{', '.join(without)}: no metric is declared, so there is nothing to evaluate")
-    requests, counts = gather_requests(vocabulary, store, tasks, scoring, model_config.max_length)
+    metrics = check_metrics(tasks)
+    requests, counts = gather_requests(vocabulary, store, tasks, scoring, model_config, trained_length)
     with Progress(len(requests), "questions", label) as progress:
         rows = answer(model_config, params, vocabulary, requests, scoring, mesh, progress)
     settings = dataclasses.asdict(scoring)
@@ -187,37 +216,10 @@ def evaluate_params(
             "task_fingerprints": {task.name: task.fingerprint for task in tasks},
             "stale_splits": sorted(store.stale),
             "counts": {f"{task}/{split}": dict(count) for (task, split), count in counts.items()},
+            "trained_length": trained_length, "warnings": warnings(counts, trained_length, model_config.max_length),
             "code": code_version(), "libraries": library_versions(), "backend": jax.default_backend(),
         },
     )  # fmt: skip
-
-
-def gather_requests(
-    vocabulary: Vocabulary, store: Store, tasks: Sequence[Task], scoring: Scoring, window: int
-) -> tuple[list[Request], dict[tuple[str, str], Counter[str]]]:
-    """The requests of all tasks on the reported split, and on the selection split where a task has one."""
-    splits = {scoring.split: scoring.examples}
-    if scoring.selection_split and scoring.selection_split != scoring.split:
-        splits[scoring.selection_split] = scoring.selection_examples
-    requests: list[Request] = []
-    counts: dict[tuple[str, str], Counter[str]] = {}
-    shots = choose_shots(tasks, scoring.shots, scoring.allow_zero_shot)
-    check_train_splits(store, tasks, shots, vocabulary.digest)
-    for task in tasks:
-        if scoring.split not in task.splits:
-            raise EvaluationError(f"task {task.name} has no split {scoring.split!r}, only {', '.join(task.splits)}")
-        for split, examples in splits.items():
-            if split not in task.splits:
-                continue
-            store.check(task, split, vocabulary.digest)
-            made, counted = build_requests(
-                store, vocabulary, task, split, window=window, examples=examples, score_eos=scoring.score_eos,
-                max_new_tokens=scoring.max_new_tokens, shots=shots[task.name], few_shot=scoring.few_shot,
-                seed=scoring.seed,
-            )  # fmt: skip
-            requests += made
-            counts[task.name, split] = counted
-    return requests, counts
 
 
 def answer(
@@ -249,22 +251,10 @@ def answer(
 def find_tasks(registry: TaskRegistry, names: str | tuple[str, ...]) -> list[Task]:
     """The tasks that task and mixture names stand for, each once, in order.
 
-    Raises EvaluationError on a name that is neither.
+    Raises UnknownName on a name that is neither, EvaluationError where there is no task.
     """
-    found: dict[str, Task] = {}
-    for name in (names,) if isinstance(names, str) else names:
-        try:
-            mixture = registry.get_mixture(name)
-        except KeyError as no_mixture:
-            try:
-                found[name] = registry.get_task(name)
-            except KeyError as no_task:
-                raise EvaluationError(
-                    f"{name!r} is neither a mixture ({no_mixture.args[0]}) nor a task ({no_task.args[0]}); "
-                    "set --gin.MIXTURE"
-                ) from no_task
-        else:
-            found |= {task: registry.get_task(task) for task in mixture.evaluate or mixture.train}
-    if not found:
+    mixtures = [find_mixture(registry, name, "--gin.MIXTURE") for name in each_name(names)]
+    tasks = dict.fromkeys(task for mixture in mixtures for task in mixture.evaluate or mixture.train)
+    if not tasks:
         raise EvaluationError("no task to evaluate; set --gin.MIXTURE=\"'name'\"")
-    return list(found.values())
+    return [registry.get_task(task) for task in tasks]

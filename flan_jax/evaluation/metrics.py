@@ -248,3 +248,11 @@ def describe(metric: Metric) -> str:
 
 def _version(distribution: str) -> str:
     return importlib.metadata.version(distribution)
+
+
+def no_options(task: str, split: str, metric: Metric) -> MetricError:
+    """The refusal of a metric that reads which option was chosen, for a task that generates text."""
+    return MetricError(
+        f"{task}/{split}: metric {metric.name!r} needs options, but the task generates text; "
+        "declare a text metric (exact_match, squad_f1, rougeLsum, bleu, ...) for it"
+    )

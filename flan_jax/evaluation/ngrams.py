@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64, UInt64
 
+from flan_jax.data.permutation import mixed
+
 _LETTER_BASE = 0x9E3779B97F4A7C15
 _WORD_BASE = 0xD1B54A32D192ED03
 _MODULUS = 1 << 64
@@ -61,7 +63,7 @@ def hash_words(texts: Sequence[str]) -> Words:
     if len(starts):
         powers, inverses = _powers(_LETTER_BASE, len(codes))
         values *= powers[: len(codes)]
-        hashes = _mix(np.add.reduceat(values, starts) * inverses.take(starts))
+        hashes = mixed(np.add.reduceat(values, starts) * inverses.take(starts))
     ends = np.cumsum([0] + [len(text) + 1 for text in texts])
     offsets = np.searchsorted(starts, ends).astype(np.int64)
     sums = np.zeros(len(hashes) + 1, np.uint64)
@@ -77,19 +79,12 @@ def gram_hashes(
     return (block.sums.take(first + length) - block.sums.take(first)) * inverses.take(first)
 
 
-def _mix(values: UInt64[np.ndarray, " N"]) -> UInt64[np.ndarray, " N"]:
-    """splitmix64's finaliser: every bit of the result depends on all bits of the value."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
 @functools.cache
 def _letters(count: int) -> UInt64[np.ndarray, " N"]:
     """A number for each of the first `count` characters, 0 for those that separate words."""
     folded = _normalised("".join(map(chr, range(min(count, sys.maxunicode + 1)))))
     codes = np.frombuffer(folded.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    return np.where(codes == ord(" "), np.uint64(0), _mix(codes) | np.uint64(1))
+    return np.where(codes == ord(" "), np.uint64(0), mixed(codes) | np.uint64(1))
 
 
 def _powers(base: int, count: int) -> tuple[UInt64[np.ndarray, " N"], UInt64[np.ndarray, " N"]]:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
+from flan_jax.data.choosing import example_hash
 from flan_jax.data.exemplars import FewShot, special_tokens
 from flan_jax.data.store import Store
 from flan_jax.data.task import Task
-from flan_jax.data.text_layer import example_hash
 from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.errors import FlanJaxError
 from flan_jax.evaluation.few_shot import Exemplars, show_exemplars
@@ -55,6 +55,11 @@ class Request:
         """task/split/example/template, and the exemplars if any: unique over all hosts and runs of an evaluation."""
         shots = "/" + ",".join(self.exemplars) if self.exemplars else ""
         return f"{self.task}/{self.split}/{self.example_id}/{self.template}{shots}"
+
+    @property
+    def length(self) -> int:
+        """Positions that the model is asked at: the context and the longest option, or what may be generated."""
+        return len(self.context) + _reserve(self)
 
     @property
     def place(self) -> str:

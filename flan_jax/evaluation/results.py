@@ -17,7 +17,7 @@ from jaxtyping import Float64
 from flan_jax.data.atomic import atomic_file
 from flan_jax.errors import FlanJaxError
 from flan_jax.evaluation.aggregation import Scores, tabulate
-from flan_jax.evaluation.metrics import Metric, MetricError, get_metrics
+from flan_jax.evaluation.metrics import Metric, get_metrics, no_options
 from flan_jax.evaluation.ranking import choose
 from flan_jax.evaluation.requests import Request
 from flan_jax.evaluation.summary import Summary, as_json, summarize
@@ -92,10 +92,7 @@ class Results:
         if metric.needs == "options":
             answer = rows["answer"].to_numpy()
             if (answer < 0).any():
-                raise MetricError(
-                    f"{task}/{split}: metric {metric.name!r} needs options, but the task generates text; "
-                    "declare a text metric (exact_match, squad_f1, rougeLsum, bleu, ...) for it"
-                )
+                raise no_options(task, split, metric)
             statistics = metric.statistics(rows[chosen].to_numpy(), answer)
         else:
             statistics = metric.statistics(rows["prediction"].to_pylist(), rows["references"].to_pylist())

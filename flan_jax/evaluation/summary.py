@@ -16,7 +16,7 @@ from flan_jax.evaluation.aggregation import (
     summarize_task,
 )
 from flan_jax.evaluation.metrics import METRICS, describe, get_metrics
-from flan_jax.report.table import format_table
+from flan_jax.table import format_table
 
 if typing.TYPE_CHECKING:
     from flan_jax.evaluation.results import Results
@@ -27,12 +27,14 @@ VARIANTS = {"per_token": "chosen_per_token", "per_character": "chosen_per_charac
 @dataclasses.dataclass(frozen=True)
 class Ranking:
     """Beside accuracy by sums: accuracy (mean over templates) by per-token and per-character means, with shared credit
-    for ties (`shared`), and how many of the requests had tied best options."""
+    for ties (`shared`), what guessing among the options gets (`chance`), and how many of the requests had tied best
+    options."""
 
     task: str
     per_token: float
     per_character: float
     shared: float
+    chance: float
     tied: int
     requests: int
 
@@ -89,7 +91,8 @@ def _ranking(results: "Results", task: str) -> Ranking | None:
     credit = rows["credit"].to_numpy()
     shared = float(np.mean([100.0 * credit[templates == template].mean() for template in np.unique(templates)]))
     tied = int((rows["tied"].to_numpy() > 1).sum())
-    return Ranking(task, **variants, shared=shared, tied=tied, requests=rows.num_rows)
+    chance = float(100 * np.mean([1 / len(texts) for texts in rows["options"].to_pylist()]))
+    return Ranking(task, **variants, shared=shared, chance=chance, tied=tied, requests=rows.num_rows)
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
@@ -116,23 +119,29 @@ def bounds(low: float | None, high: float | None) -> str:
 
 
 def results_table(summary: Summary) -> str:
-    """Tasks under their cluster: n, mean ± sd over templates with its 95% interval, worst, best-dev template."""
+    """Tasks under their cluster: n, what guessing gets, mean ± sd over templates with its 95% interval, worst, best-dev
+    template; and what these are, in a line."""
     rows: list[Sequence[object]] = []
+    chances = {ranking.task: points(ranking.chance) for ranking in summary.rankings}
     for cluster in summary.clusters:
         best = points(cluster.best_dev)
-        rows.append((cluster.cluster, "", None, points(cluster.mean), bounds(cluster.low, cluster.high), None, best))
+        interval = bounds(cluster.low, cluster.high)
+        rows.append((cluster.cluster, "", None, None, points(cluster.mean), interval, None, best))
         for score in (score for score in summary.tasks if score.task in cluster.tasks):
+            chance = chances.get(score.task) if score.metric == "accuracy" else None
             mean = points(score.mean) + (f" ± {score.sd:.1f}" if score.sd is not None else "")
             best = points(score.best_dev)
             if score.best_dev is not None:
                 best += f" (#{score.best_dev_template})"
             rows.append(
-                (f"  {score.task}", score.metric, score.examples, mean, bounds(score.low, score.high),
+                (f"  {score.task}", score.metric, score.examples, chance, mean, bounds(score.low, score.high),
                  points(score.worst), best)
             )  # fmt: skip
-    return format_table(
-        (summary.split, "metric", "n", "mean ± sd", "95% interval", "worst", "best dev"), rows, align="<<>>>>>"
-    )
+    table = format_table(
+        (summary.split, "metric", "n", "chance", "mean ± sd", "95% interval", "worst", "best dev"), rows,
+        align="<<>>>>>>",
+    )  # fmt: skip
+    return f"{table}\n\nmean, standard deviation and worst are over templates, the interval is over examples"
 
 
 def differences_table(differences: Sequence[Difference], names: tuple[str, str] = ("base", "tuned")) -> str:

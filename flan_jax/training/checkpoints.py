@@ -27,7 +27,7 @@ from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import abstract_params, logical_axes
 from flan_jax.training import partitioning
 from flan_jax.training.integrity import checkpoint_steps as checkpoint_steps
-from flan_jax.training.integrity import damage_of, write_manifest
+from flan_jax.training.integrity import damage_of, manifest_digest, write_manifest
 from flan_jax.training.resumption import differences
 from flan_jax.training.train_step import TrainState
 
@@ -160,11 +160,17 @@ class Checkpoints:
             told = "\n".join(f"    {line}" for line in differing)
             raise CheckpointMismatch(
                 f"{where} was made with other settings:\n{told}\n"
-                f"  continue that run:   with the settings it has there\n"
+                f"  continue that run:   with the settings it has there{self._as_gin_file(metadata)}\n"
                 f"  or start another:    {_ELSEWHERE}, and to begin from its parameters "
                 f"--gin.INITIAL_CHECKPOINT=\"'{self.directory}'\""
             )
         check_arrays(where, metadata, array_shapes(abstract.params, abstract.opt_state))
+
+    def _as_gin_file(self, metadata: Mapping[str, Any]) -> str:
+        """Where they are written down for `flan-jax train`: a sweep's are those of all its runs."""
+        operative = metadata.get("operative_config", "")
+        usable = operative and "\nsweep." not in operative
+        return f", in place of other files:   --gin_file={self.directory}/operative_config.gin" if usable else ""
 
     def _newest_whole(self) -> int | None:
         """Judged by process 0, so that all use the same.  -1 travels for "none", -2 for "all damaged"."""
@@ -236,6 +242,8 @@ def exact_checkpoint(checkpoint: epath.PathLike, step: int | None = None) -> epa
     run, named = run_and_step(checkpoint)
     if None not in (named, step) and named != step:
         raise CheckpointError(f"{checkpoint} is the checkpoint of step {named}, but step {step} is asked for; name one")
+    if not run.exists():
+        raise CheckpointError(f"{run} has no checkpoint, for there is no such folder; train one, or name another")
     step, found = named if step is None else step, checkpoint_steps(run)
     if not found or (step is not None and step not in found):
         asked = "no checkpoint" if step is None else f"no checkpoint of step {step}"
@@ -265,15 +273,35 @@ def load_params(
             )
         logger.warning("checkpoint %s is damaged (%s); using the one before", path, damage)
         path = path.parent / str(older[-1])
-    metadata = read_metadata(path)
-    known = {field.name for field in dataclasses.fields(DecoderConfig)}
-    if unknown := sorted(set(metadata["model"]) - known):
-        raise CheckpointMismatch(f"{path}: model setting {unknown[0]!r} is unknown to this version of flan_jax")
-    config = DecoderConfig(**metadata["model"])
+    config, metadata = read_model(path)
     mesh = mesh or partitioning.make_mesh(partitioning.MeshConfig(data=1), jax.devices()[:1])
     shapes = abstract_params(config)
     placed = partitioning.placed(shapes, partitioning.shardings(mesh, shapes, logical_axes(config)))
     return config, _read(path, params=placed)["params"], metadata
+
+
+def read_model(checkpoint: epath.PathLike) -> tuple[DecoderConfig, dict[str, Any]]:
+    """(model configuration, metadata) of a checkpoint, named as for `exact_checkpoint`; its arrays are not read.
+
+    Raises `CheckpointMismatch` if the model has settings that are unknown here, `CheckpointError` if it is not there.
+    """
+    path = exact_checkpoint(epath.Path(checkpoint).resolve())
+    metadata = read_metadata(path)
+    known = {field.name for field in dataclasses.fields(DecoderConfig)}
+    if unknown := sorted(set(metadata["model"]) - known):
+        raise CheckpointMismatch(f"{path}: model setting {unknown[0]!r} is unknown to this version of flan_jax")
+    return DecoderConfig(**metadata["model"]), metadata
+
+
+def checkpoint_digest(checkpoint: epath.PathLike) -> str:
+    """What tells the content of a checkpoint, named as for `exact_checkpoint`, from that of any other.
+
+    Raises `CheckpointError` if it is not there or has lost its manifest.
+    """
+    path = exact_checkpoint(checkpoint)
+    if (digest := manifest_digest(path)) is None:
+        raise CheckpointError(f"checkpoint {path} is damaged ({damage_of(path)}); name another one")
+    return digest
 
 
 def read_metadata(path: epath.Path) -> dict[str, Any]:

@@ -5,9 +5,10 @@ import json
 import xxhash
 from etils import epath
 
+from flan_jax.checksum import file_xxh3
+
 MANIFEST = "manifest.json"
 DIGESTED = ("params", "optimizer", "metadata")  # items; Orbax itself still stamps files beside them after the rename
-READ_BYTES = 1 << 24
 
 
 def checkpoint_steps(directory: epath.PathLike) -> list[int]:
@@ -18,7 +19,7 @@ def checkpoint_steps(directory: epath.PathLike) -> list[int]:
 
 def write_manifest(path: epath.Path) -> None:
     """Digest (xxh3, 128 bits) and size of every file of the checkpoint's items."""
-    files = {str(file.relative_to(path)): _digest(file) for item in DIGESTED for file in _files(path / item)}
+    files = {str(file.relative_to(path)): file_xxh3(file) for item in DIGESTED for file in _files(path / item)}
     (path / MANIFEST).write_text(json.dumps({"xxh3_128": files}, indent=1, sort_keys=True))
 
 
@@ -32,9 +33,18 @@ def damage_of(path: epath.Path) -> str | None:
         file = path / name
         if not file.exists():
             return f"{name} is missing"
-        if _digest(file) != digest:
+        if file_xxh3(file) != digest:
             return f"{name} has {file.stat().length} bytes that are not the ones written"
     return None
+
+
+def manifest_digest(path: epath.Path) -> str | None:
+    """A digest of the digests of a checkpoint's files, which are not read; None without a readable manifest."""
+    try:
+        files = json.loads((path / MANIFEST).read_text())["xxh3_128"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return xxhash.xxh3_128_hexdigest(json.dumps(files, sort_keys=True).encode())
 
 
 def _files(directory: epath.Path) -> list[epath.Path]:
@@ -43,11 +53,3 @@ def _files(directory: epath.Path) -> list[epath.Path]:
     for path in sorted(directory.iterdir()):
         found += _files(path) if path.is_dir() else [path]
     return found
-
-
-def _digest(file: epath.Path) -> str:
-    digest = xxhash.xxh3_128()
-    with file.open("rb") as stream:
-        while block := stream.read(READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

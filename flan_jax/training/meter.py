@@ -87,7 +87,7 @@ class Meter:
         self._target_tokens += values["target_tokens"]
         values["fill"] = values.pop("tokens") / (self._plan.rows_per_batch * self._plan.row_length)
         values["skipped"] = self.skipped
-        if not self._compiled:
+        if first := not self._compiled:
             self._compiled = True
             self._write(step, {**values, "compile_seconds": time.perf_counter() - self._began})
         elif self._extra or not finite or step % self._every == 0 or step == self._plan.steps:
@@ -96,6 +96,8 @@ class Meter:
             self.last = {"step": step, **values}
         if self._progress is not None:
             self._progress.update(1, loss=values["loss"], **self._shown)
+            if first:
+                self._progress.measure_from_here()
         if not finite and self._policy == "stop":
             raise NonFiniteLoss(self._complaint(step, values))
 

@@ -7,6 +7,7 @@ from flan_jax.data.exemplars import FewShot, shot_choices
 from flan_jax.data.mixing import Rates
 from flan_jax.errors import FlanJaxError
 from flan_jax.models.config import DecoderConfig
+from flan_jax.models.run_as import RunAs
 from flan_jax.training.optimizers import OptimizerConfig
 from flan_jax.training.partitioning import MeshConfig
 from flan_jax.training.train_step import NanPolicy
@@ -21,7 +22,8 @@ class TrainConfig:
     """A run.  `steps` updates of `tokens_per_batch // row_length` rows each, drawn from `mixture` by the tasks module
     `tasks`.
 
-    model: may be left out where `initial_checkpoint` gives it.  vocabulary: as for `prepare`.
+    model: may be left out where `initial_checkpoint` gives it.  run_as: how it is run, wherever it is from.
+    vocabulary: as for `prepare`; empty for that of the initial checkpoint.
     accept_stale: train on a store made with other templates, and say so in the checkpoints.
     unavailable: "skip" trains without tasks that `prepare` was told to leave out of the store, and says so in the plan
       and the checkpoints; "error" refuses.
@@ -33,7 +35,8 @@ class TrainConfig:
       "skip" leaves that update out, counts it (`skipped`) and goes on.
     checkpoint_every, log_every, validation_every, hook_every count steps; a checkpoint is also made at the end and on
       SIGTERM.  keep newest checkpoints stay, and every step divisible by keep_every.
-    validation_every > 0 reports `validation_loss` over `validation_batches` batches of the mixture's validation split.
+    validation_every > 0 reports `validation_loss` over `validation_batches` batches of the validation splits of the
+      tasks that the mixture trains on (see `validation.py`).
     microbatches: parts a batch is worked through in, to save memory; the update is the same.
     coordinator: "host:port" of process 0, with num_processes and process_id, or "auto" on TPU pods, Slurm and the like.
     compilation_cache: a folder in which compiled steps outlive the run.
@@ -58,6 +61,7 @@ class TrainConfig:
     few_shot: FewShot = dataclasses.field(default_factory=FewShot)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
+    run_as: RunAs = dataclasses.field(default_factory=RunAs)
     microbatches: int = 1
     loss_chunk: int = 0
     on_non_finite: NanPolicy = "stop"
@@ -88,6 +92,10 @@ class TrainConfig:
                 raise TrainError(f"train.{name}={getattr(self, name)} must be at least 1")
         if self.on_non_finite not in ("stop", "skip"):
             raise TrainError(f"train.on_non_finite={self.on_non_finite!r} is not 'stop' or 'skip'")
+        if not self.vocabulary and self.initial_checkpoint is None:
+            raise TrainError(
+                "train.vocabulary is empty, for that of the initial checkpoint, and there is none; set --gin.VOCABULARY"
+            )
         if self.model is None and self.initial_checkpoint is None:
             raise TrainError(
                 "a run needs a model;\n"

@@ -16,13 +16,15 @@ from typing import Any
 import jax
 
 from flan_jax.data.loader import Loader
+from flan_jax.data.mixture_names import find_mixture
 from flan_jax.data.plan import Plan, PlanConfig, build_plan
 from flan_jax.data.store import Store
 from flan_jax.data.task import load_registry
-from flan_jax.data.vocabulary import Vocabulary
+from flan_jax.data.vocabulary import Vocabulary, load_vocabulary
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import abstract_params
 from flan_jax.training import partitioning
+from flan_jax.training.announcement import announce, announce_end
 from flan_jax.training.checkpoints import (
     CheckpointMismatch,
     Checkpoints,
@@ -35,11 +37,14 @@ from flan_jax.training.checkpoints import (
 )
 from flan_jax.training.meter import Meter
 from flan_jax.training.metrics_log import MetricsLog, read_metrics
-from flan_jax.training.resumption import decisive_settings
+from flan_jax.training.processes import join_processes
+from flan_jax.training.resumption import START, decisive_settings
 from flan_jax.training.run_config import TrainConfig as TrainConfig
 from flan_jax.training.run_config import TrainError as TrainError
-from flan_jax.training.termination import EXIT_STATUS, Termination
+from flan_jax.training.start import described_start, named_start
+from flan_jax.training.termination import Termination
 from flan_jax.training.train_step import Trainer, make_trainer
+from flan_jax.training.validation import validation_tasks
 
 Hook = Callable[[int, Any], Mapping[str, float]]
 
@@ -48,15 +53,22 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
     """Train to `config.steps`, from where the run in `config.model_dir` stands; returns the last step's metrics.
 
     `operative_config` is kept in every checkpoint.  Each hook is called every `config.hook_every` steps with (updates
-    made, parameters); what it returns is logged with that step.  Raises SystemExit(143) after saving, on SIGTERM.
+    made, parameters); what it returns is logged with that step.  On SIGTERM or Ctrl-C it saves, and
+    raises SystemExit with 143 or 130.
     """
-    start_jax(config)
+    if config.compilation_cache:
+        jax.config.update("jax_compilation_cache_dir", config.compilation_cache)
+    join_processes(config.coordinator, config.num_processes, config.process_id)
     store = Store(config.store, config.accept_stale)
-    vocabulary = store.find_vocabulary(config.vocabulary)
+    vocabulary = store.find_vocabulary(meant_vocabulary(config, store))
     plan = make_plan(config, store, vocabulary)
     mesh = partitioning.make_mesh(config.mesh)
     partitioning.check_batch(mesh, plan.rows_per_batch, plan.row_length, config.microbatches)
-    model, params = initial_model(config, vocabulary, mesh)
+    start_here = named_start(config.initial_checkpoint)
+    exact = start_here["checkpoint"] if start_here else None  # the one that is recorded is the one that is loaded
+    model, params = initial_model(
+        dataclasses.replace(config, initial_checkpoint=exact or config.initial_checkpoint), vocabulary, mesh
+    )
     trainer = make_trainer(
         model,
         config.optimizer,
@@ -66,18 +78,26 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
         loss_chunk=config.loss_chunk,
     )
     checkpoints = Checkpoints(config.model_dir, config.keep, config.keep_every)
-    metadata = run_metadata(config, plan, store, model, operative_config)
+    metadata = run_metadata(config, plan, store, model, operative_config, start_here)
     restored = checkpoints.restore_latest(trainer.abstract_state(), metadata["settings"])
+    if restored:  # what it began from may be gone since, or have another path
+        metadata["began_from"] = restored.metadata.get("began_from")
+        metadata["settings"][START] = restored.metadata["settings"].get(START)
+    else:
+        metadata["began_from"] = described_start(start_here)
     state = restored.state if restored else trainer.initial_state(config.seed, params)
     skipped = restored.metadata["skipped"] if restored else 0
     del params, restored
     start = int(state.step)
     if start >= config.steps:
         checkpoints.close()
+        announce_end(config.model_dir, start, config.steps, already=True)
         return (read_metrics(config.model_dir) or [{"step": start}])[-1]
     if start == 0:
         write_run_files(config.model_dir, model, vocabulary, operative_config)
 
+    began_from = (metadata["began_from"] or {}).get("checkpoint")
+    announce(config.mixture, model, state.params, plan, mesh, start, began_from)
     main = jax.process_index() == 0
     log = MetricsLog(
         config.model_dir,
@@ -119,23 +139,42 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
                     checkpoints.save(state, {**metadata, "skipped": meter.skipped})
                     meter.last_checkpoint = done
                 if stop:
-                    raise SystemExit(EXIT_STATUS)
+                    checkpoints.wait()
+                    meter.close()
+                    if main:
+                        told = f"stopped: saved step {done}; the same command continues"
+                        print(told, file=sys.stderr, flush=True)
+                    raise SystemExit(termination.exit_status)
         finally:
             meter.close()
             checkpoints.close()
             log.close()
+    announce_end(config.model_dir, config.steps, config.steps)
     return meter.last
 
 
-def start_jax(config: TrainConfig) -> None:
-    """Join the other processes, if any, and set the compilation cache; before anything touches a device."""
-    if config.compilation_cache:
-        jax.config.update("jax_compilation_cache_dir", config.compilation_cache)
-    if config.coordinator and not jax.distributed.is_initialized():
-        if config.coordinator == "auto":
-            jax.distributed.initialize()
-        else:
-            jax.distributed.initialize(config.coordinator, config.num_processes, config.process_id)
+def saved_vocabulary(config: TrainConfig) -> str:
+    """The folder of the run's own vocabulary, or before it has begun of its initial checkpoint's."""
+    run = config.model_dir
+    if not checkpoint_steps(run):
+        assert config.initial_checkpoint is not None  # TrainConfig sees to it
+        run = run_and_step(exact_checkpoint(config.initial_checkpoint))[0]
+    return str(pathlib.Path(run) / "vocabulary")
+
+
+def meant_vocabulary(config: TrainConfig, store: Store) -> str:
+    """`config.vocabulary`, or that of the run in `model_dir` where the store has come to hold several of this name.
+
+    Empty, it is `saved_vocabulary`.
+    """
+    if not config.vocabulary:
+        return saved_vocabulary(config)
+    same_name = store.trained_vocabularies(config.vocabulary) if config.vocabulary.startswith("sentencepiece:") else []
+    own = pathlib.Path(config.model_dir) / "vocabulary"
+    if len(same_name) > 1 and own.is_dir() and checkpoint_steps(config.model_dir):
+        digest = load_vocabulary(str(own)).digest
+        return next((str(one) for one in same_name if load_vocabulary(str(one)).digest == digest), config.vocabulary)
+    return config.vocabulary
 
 
 def make_plan(
@@ -143,11 +182,15 @@ def make_plan(
 ) -> Plan:
     """The plan of the run, or of its validation.  Raises what the registry, the store and the planner do."""
     registry = load_registry(config.tasks)
-    mixture = registry.get_mixture(config.mixture).train
-    left_out = store.without(mixture, (split,)) if config.unavailable == "skip" else ()
+    mixture = find_mixture(registry, config.mixture, "--gin.train.mixture").train
+    left_out = store.without(mixture, ("train", split)) if config.unavailable == "skip" else ()
     names = [name for name in mixture if name not in left_out]
     if left_out and jax.process_index() == 0:
         print(f"{config.mixture}: without {', '.join(left_out)}, left out of {store.root}", file=sys.stderr, flush=True)
+    rates = config.rates
+    if split == "validation":
+        names = validation_tasks(config, registry, store, vocabulary, names)
+        rates = dataclasses.replace(rates, explicit={name: r for name, r in rates.explicit.items() if name in names})
     for name in names:
         store.check(registry.get_task(name), split, vocabulary.digest)
     plan_config = PlanConfig(
@@ -158,7 +201,7 @@ def make_plan(
         inputs_length=config.inputs_length,
         targets_length=config.targets_length,
         seed=config.seed,
-        rates=config.rates,
+        rates=rates,
         loss_on=config.loss_on,
         split=split,
         shots=config.shots,
@@ -191,6 +234,13 @@ def initial_model(config: TrainConfig, vocabulary: Vocabulary, mesh: jax.shardin
         have = {"arrays": array_shapes(params), "model": metadata["model"]}
         check_arrays(checkpoint, have, array_shapes(abstract_params(model)), "another --gin.INITIAL_CHECKPOINT")
     assert model is not None  # TrainConfig sees to it
+    model = config.run_as.applied_to(model)
+    check_model(config, model, vocabulary)
+    return model, params
+
+
+def check_model(config: TrainConfig, model: DecoderConfig, vocabulary: Vocabulary) -> None:
+    """Raises TrainError if the model is too small for the vocabulary, or has fewer learned positions than a row."""
     if model.position == "learned" and config.row_length > model.max_length:
         raise TrainError(
             f"train.row_length={config.row_length} is more than the {model.max_length} learned positions of the model; "
@@ -204,23 +254,28 @@ def initial_model(config: TrainConfig, vocabulary: Vocabulary, mesh: jax.shardin
             f"DecoderConfig.vocab_size={model.vocab_size} is less than the {vocabulary.size} ids of "
             f"{config.vocabulary};   --gin.{remedy}"
         )
-    return model, params
 
 
 def run_metadata(
-    config: TrainConfig, plan: Plan, store: Store, model: DecoderConfig, operative_config: str
+    config: TrainConfig,
+    plan: Plan,
+    store: Store,
+    model: DecoderConfig,
+    operative_config: str,
+    start: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What a checkpoint says of the run beside its arrays."""
     return {
         "seed": config.seed,
         "mixture": config.mixture,
+        "tasks": [task.task for task in plan.tasks if task.documents],
         "plan_hash": plan.hash,
         "vocabulary_digest": plan.vocabulary_digest,
         "stale": sorted(store.stale),
         "left_out": list(plan.config.left_out),
         "initial_checkpoint": config.initial_checkpoint,
         "model": dataclasses.asdict(model),
-        "settings": decisive_settings(config, model, plan),
+        "settings": decisive_settings(config, model, plan, start),
         "operative_config": operative_config,
     }
 

@@ -50,6 +50,7 @@ def write_store(
             pa.array(np.arange(rows, dtype=np.int32) % templates),
             pa.array(np.zeros(rows, np.uint8)),
             pa.array([str(i) for i in range(rows)], pa.large_string()),
+            pa.LargeListArray.from_arrays(np.arange(rows + 1), np.arange(rows, dtype=np.uint64)),  # all ask another
         ]
         with pa.ipc.new_file(str(path), SCHEMA) as writer:
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))

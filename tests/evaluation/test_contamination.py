@@ -14,6 +14,7 @@ from test_overlap import runs_of, within
 
 from flan_jax.cli import main
 from flan_jax.data.manifest import CorruptStore
+from flan_jax.data.mixture_names import UnknownName
 from flan_jax.data.store import NotPrepared, Store, StoreMismatch
 from flan_jax.evaluation.contamination import Contamination, ContaminationConfig, ContaminationError, contamination
 from flan_jax.evaluation.contamination_report import tables
@@ -242,7 +243,7 @@ def test_mistakes_are_said(declare, tmp_path, monkeypatch):
         ({"mixture": "e", "text_files": (f"{tmp_path}/*.nix",)}, "no file is called .*nix'; set --gin.TEXT_FILES"),
         ({"mixture": "e>t", "longest": 7}, "shortest = 8, longest = 7"),
     ):
-        with pytest.raises(ContaminationError, match=f"(?s){words_of_it}"):
+        with pytest.raises((ContaminationError, UnknownName), match=f"(?s){words_of_it}"):
             search(settings, **more)
     changed = json.loads((tmp_path / "tasks.json").read_text())
     (tmp_path / "tasks.json").write_text(json.dumps(changed | {"t": {"train": [{"x": "yes"}]}}))
@@ -283,7 +284,7 @@ def test_the_command_writes_and_prints_all(declare, tmp_path, capsys):
     flags = [f"--gin.STORE='{settings['store']}'", "--gin.TASKS='leaky_tasks'", "--gin.PROCESSES=1"]
     assert main(["contamination", "--gin.MIXTURE='e>t'", *flags]) == 0
     shown = capsys.readouterr().out
-    output = tmp_path / "contamination" / "e>t-test"
+    output = tmp_path / "contamination" / "e_t-test"
     assert "t 50.0" in shown and "other cluster" in shown and str(output) in shown and "the trophy does not" in shown
     report = json.loads((output / "contamination.json").read_text())
     assert report["settings"]["common"] == 10 and "13 words" in report["rule"]
@@ -296,6 +297,18 @@ def test_the_command_writes_and_prints_all(declare, tmp_path, capsys):
         "task": "e", "cluster": "nli", "split": "test", "example_id": "0", "dirty": True, "ngrams": 5, "common": 0,
         "found": 5, "fields": ["x"], "sources": ["t"],
     }  # fmt: skip
+
+
+def test_many_tasks_make_no_folder_name_that_is_too_long(declare, tmp_path):
+    names = [f"a_task_with_a_rather_long_name_{number}" for number in range(12)]
+    one = {"cluster": "nli", "train": [{"x": OTHER}], "test": [{"x": SENTENCE}]}
+    settings = declare(**dict.fromkeys(names, one))
+    for chosen in (names, names[:-1] + names[:1], names[:1]):
+        search(settings, tuple(chosen))
+    single, *found = sorted((path.name for path in (tmp_path / "contamination").iterdir()), key=len)
+    assert single == f"{names[0]}-test"
+    assert len(found) == 2 and max(map(len, found)) < 80, "each list has a folder of its own"
+    assert all(name.startswith(f"{names[0]}+11_more-test-") for name in found)
 
 
 def test_a_long_list_of_leaks_is_cut_and_counted(declare, monkeypatch):

@@ -3,9 +3,17 @@ import dataclasses
 import numpy as np
 import pytest
 
+from flan_jax.data.store import Store
+from flan_jax.data.text_layer import text_request, write_text
+from flan_jax.data.token_layer import write_tokens
+from flan_jax.evaluation.gathering import gather_requests, warnings
 from flan_jax.evaluation.requests import RequestError, build_requests, choose_examples, fit
+from flan_jax.evaluation.scoring import Scoring
+from flan_jax.models.config import DecoderConfig
 from tests.evaluation.prepared import VOCABULARY, generated, make_store, ranked
 from tests.evaluation.questions import make_request
+
+MODEL = DecoderConfig(259, num_layers=1, embed_dim=16, num_heads=2, mlp_dim=16, max_length=64)
 
 
 class Beginning:
@@ -109,3 +117,17 @@ def test_oddities_are_counted(tmp_path):
     with pytest.raises(RequestError, match="no reference and no target"):
         build_requests(make_store(tmp_path, empty), VOCABULARY, empty, "test", window=200)
     np.testing.assert_array_equal(requests[0].context, VOCABULARY.encode([requests[0].inputs])[0])
+
+
+def test_fewer_examples_than_asked_are_said(tmp_path):
+    """The store was prepared with a lower cap; where the data have no more, there is nothing to say."""
+    store, task = Store(tmp_path), ranked("one")
+    for split, cap in (("test", 4), ("validation", 50)):
+        write_tokens(store, VOCABULARY, write_text(store, task, split, text_request(task, split, 0, cap)))
+    for examples, told in ((4, []), (9, ["asked 9 examples, prepared 4: one/test\n"]), (None, [])):
+        scoring = Scoring(examples=examples, selection_examples=50)
+        requests, counts = gather_requests(VOCABULARY, store, [task], scoring, MODEL)
+        assert len({one.example_id for one in requests if one.split == "test"}) == 4
+        found = warnings(counts, None, 64)
+        assert [warning[: len(start)] for warning, start in zip(found, told, strict=True)] == told
+        assert all("prepare with EVAL_EXAMPLES=9" in warning for warning in found)

@@ -1,6 +1,6 @@
 import pytest
 
-from flan_jax.report.table import format_table
+from flan_jax.table import format_table
 
 
 def test_columns_are_aligned():

@@ -11,6 +11,7 @@ import numpy as np
 from flan_jax.data.exemplars import FewShot
 from flan_jax.data.mixing import Rates
 from flan_jax.models.config import DecoderConfig
+from flan_jax.models.run_as import RunAs
 from flan_jax.training import trainer
 from flan_jax.training.optimizers import OptimizerConfig
 from flan_jax.training.partitioning import MeshConfig
@@ -18,7 +19,8 @@ from flan_jax.training.partitioning import MeshConfig
 if __name__ == "__main__":
     settings = json.load(sys.stdin)
     nested = {
-        "model": DecoderConfig, "rates": Rates, "few_shot": FewShot, "optimizer": OptimizerConfig, "mesh": MeshConfig
+        "model": DecoderConfig, "rates": Rates, "few_shot": FewShot, "optimizer": OptimizerConfig, "mesh": MeshConfig,
+        "run_as": RunAs,
     }  # fmt: skip
     seen = {}
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,9 @@ import numpy as np
 import pytest
 
 from flan_jax.data.mixing import Rates
-from flan_jax.data.vocabulary import ByteVocabulary
+from flan_jax.data.sentencepiece_vocabulary import train_sentencepiece
+from flan_jax.data.vocabulary import ByteVocabulary, VocabularyError
+from flan_jax.progress import Progress
 from flan_jax.training import trainer as trainer_module
 from flan_jax.training.checkpoints import CheckpointError, CheckpointMismatch, checkpoint_steps, load_params
 from flan_jax.training.metrics_log import read_metrics
@@ -96,6 +99,34 @@ def test_a_finished_run_started_again_does_nothing(whole):
     assert {path: path.stat().st_mtime_ns for path in pathlib.Path(config.model_dir).rglob("*")} == before
 
 
+def test_a_run_says_what_it_trains_and_where_its_checkpoint_lies(whole, config, capsys):
+    short = dataclasses.replace(config, steps=2)
+    train(short)
+    first = capsys.readouterr().err.splitlines()
+    metadata = load_params(config.model_dir)[2]
+    parameters = sum(np.prod(shape) for name, shape in metadata["arrays"].items() if name.startswith("params"))
+    assert first[0].startswith(
+        f"model: {parameters:,} parameters; 1 layer of width 32, 4 heads (2 for keys and values)"
+    )
+    assert re.fullmatch(
+        r"data: tiny, \d tasks, \d+ documents in 2 steps of 2 × 128 = 256 tokens, \d+% filled", first[1]
+    )
+    assert first[2].startswith("devices: ") and "mesh data=" in first[2]
+    assert first[-1] == f"checkpoint: {config.model_dir}/checkpoints/2"
+    assert not any("continuing" in line for line in first)
+    train(dataclasses.replace(config, steps=3))
+    assert capsys.readouterr().err.splitlines()[3] == "continuing at step 2 of 3"
+    train(short)
+    assert capsys.readouterr().err == f"all 2 steps are made already; checkpoint: {config.model_dir}/checkpoints/3\n"
+
+
+def test_the_rate_counts_from_after_the_first_step_which_compiles(config, monkeypatch):
+    measured = []
+    monkeypatch.setattr(Progress, "measure_from_here", lambda self: measured.append(self.done))
+    train(dataclasses.replace(config, steps=3))
+    assert measured == [1]
+
+
 def test_an_interrupted_run_ends_in_the_same_bits(whole, config, monkeypatch):
     with monkeypatch.context() as patch:
         stop_after(5, patch)
@@ -121,11 +152,15 @@ def test_a_truncated_checkpoint_costs_only_the_steps_since_the_one_before(whole,
     assert params_bits(config) == params_bits(whole[0])
 
 
-def test_sigterm_saves_and_exits_with_143(config):
-    settings = dataclasses.replace(config, steps=20_000, checkpoint_every=20_000, model_dir=config.model_dir + "_term")
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_being_told_to_stop_saves_and_says_so(config, sent, status):
+    settings = dataclasses.replace(
+        config, steps=20_000, checkpoint_every=20_000, model_dir=f"{config.model_dir}_{status}"
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.training.run_from_json"],
         stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": "."},
     )
@@ -133,9 +168,24 @@ def test_sigterm_saves_and_exits_with_143(config):
     process.stdin.close()
     while len(read_metrics(settings.model_dir)) < 3 and process.poll() is None:
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 143
-    assert checkpoint_steps(settings.model_dir) == [read_metrics(settings.model_dir)[-1]["step"]]
+    process.send_signal(sent)
+    said = process.stderr.read()
+    assert process.wait() == status
+    (saved,) = checkpoint_steps(settings.model_dir)
+    assert saved == read_metrics(settings.model_dir)[-1]["step"]
+    assert f"stopped: saved step {saved}; the same command continues" in said and "Traceback" not in said
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    twice = (
+        "import os, signal, time\nfrom flan_jax.training.termination import Termination\n"
+        "with Termination() as termination:\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(0.1)\n"
+        "    assert termination.requested(1) and termination.exit_status == 130\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(60)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", twice], capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGINT
+    assert "Ctrl-C again ends at once" in ended.stderr and "Traceback" not in ended.stderr
 
 
 @pytest.fixture
@@ -188,6 +238,64 @@ def test_tuning_begins_from_a_checkpoint_with_a_fresh_optimizer(whole, config):
     assert params_bits(lower) == params_bits(whole[0])
 
 
+@pytest.fixture
+def base(whole, tmp_path):
+    """A copy of the finished run, at its first checkpoint, that may be changed."""
+    copy = pathlib.Path(shutil.copytree(whole[0].model_dir, tmp_path / "base"))
+    (copy / "checkpoints" / "8").rename(tmp_path / "8")
+    return copy
+
+
+def train_on(base, tmp_path):
+    (tmp_path / "8").rename(base / "checkpoints" / "8")
+
+
+def test_a_run_says_which_step_and_content_it_began_from(whole, config, base, tmp_path):
+    tuned = dataclasses.replace(config, model=None, initial_checkpoint=str(base), steps=1, row_length=64)
+    train(tuned)
+    train_on(base, tmp_path)
+    train(dataclasses.replace(tuned, steps=2, initial_checkpoint=f"{base}/checkpoints/6"))
+    for step in (1, 2):
+        began = load_params(tuned.model_dir, step)[2]["began_from"]
+        assert (began["step"], began["checkpoint"]) == (6, f"{base}/checkpoints/6")
+        assert began["plan_hash"] == load_params(base, 6)[2]["plan_hash"]
+        assert began["trained_length"] == 128
+        assert (began["mixture"], began["tasks"], began["began_from"]) == ("tiny", ["more", "sum"], None)
+
+
+def test_a_path_that_has_come_to_mean_another_checkpoint_is_refused(whole, config, base, tmp_path):
+    """The base was trained on, or trained anew in its place; the way out that the error names is one."""
+    tuned = dataclasses.replace(config, model=None, initial_checkpoint=str(base), steps=1)
+    more = dataclasses.replace(tuned, steps=2)
+    train(tuned)
+    train_on(base, tmp_path)
+    with pytest.raises(
+        CheckpointMismatch, match=r"train\.initial_checkpoint: \S+base/checkpoints/6 .* there, \S+base/checkpoints/8 "
+    ) as refused:
+        train(more)
+    (named,) = set(re.findall(r"initial_checkpoint: (\S+)", str(refused.value)))
+    train(dataclasses.replace(more, initial_checkpoint=named))
+    more = dataclasses.replace(more, steps=3)
+    shutil.rmtree(base / "checkpoints" / "6")
+    train(dataclasses.replace(more, initial_checkpoint=named))  # gone: its exact path is known
+    (base / "checkpoints" / "8").rename(base / "checkpoints" / "6")
+    with pytest.raises(
+        CheckpointMismatch, match=r"checkpoints/6 \(digest (\w+)\) there, \S+6 \(digest (?!\1)\w+\) here"
+    ):
+        train(dataclasses.replace(more, steps=4))
+
+
+def test_a_base_that_moved_or_is_gone_is_the_same_one(whole, config, base, tmp_path):
+    tuned = dataclasses.replace(config, model=None, initial_checkpoint=str(base), steps=1)
+    train(tuned)
+    moved = base.rename(tmp_path / "moved")
+    train(dataclasses.replace(tuned, steps=2))
+    train(dataclasses.replace(tuned, steps=3, initial_checkpoint=str(moved)))
+    assert load_params(tuned.model_dir)[2]["began_from"]["checkpoint"] == f"{base}/checkpoints/6"
+    with pytest.raises(CheckpointMismatch, match="/elsewhere, which is not there, here"):
+        train(dataclasses.replace(tuned, steps=4, initial_checkpoint="/elsewhere"))
+
+
 def test_another_shape_is_refused(whole, config):
     base = whole[0]
     wide = dataclasses.replace(config.model, mlp_dim=96)
@@ -219,6 +327,24 @@ def test_a_run_is_not_continued_with_what_would_make_it_another(whole, setting):
     ):
         train(dataclasses.replace(whole[0], steps=9, **DECISIVE[setting]))
     assert params_bits(whole[0]) == before
+
+
+@pytest.mark.parametrize(("operative", "named"), [("train.seed = 0\n", True), ("x = 1\nsweep.seeds = (0,)\n", False)])
+def test_another_seed_is_told_the_file_that_continues_the_run(config, operative, named):
+    short = dataclasses.replace(config, steps=1, model_dir=f"{config.model_dir}_{named}")
+    train(short, operative)
+    with pytest.raises(CheckpointMismatch) as refused:
+        train(dataclasses.replace(short, steps=2, seed=1))
+    assert (f"--gin_file={short.model_dir}/operative_config.gin" in str(refused.value)) == named
+
+
+def test_an_empty_vocabulary_is_that_of_the_initial_checkpoint_and_then_the_run_s_own(whole, config):
+    tuned = dataclasses.replace(
+        config, vocabulary="", initial_checkpoint=whole[0].model_dir, model_dir=f"{config.model_dir}_tuned", steps=1
+    )
+    assert trainer_module.saved_vocabulary(tuned) == f"{whole[0].model_dir}/vocabulary"
+    train(tuned)
+    assert trainer_module.saved_vocabulary(tuned) == f"{tuned.model_dir}/vocabulary"
 
 
 def test_every_setting_that_differs_is_named_with_both_values(whole):
@@ -286,6 +412,22 @@ def test_wrong_vocabulary_for_the_initial_checkpoint(whole, config, monkeypatch)
 def test_settings_that_make_no_sense(config, changes, words):
     with pytest.raises(TrainError, match=words):
         dataclasses.replace(config, **changes)
+
+
+def test_a_run_that_exists_keeps_its_vocabulary_when_the_store_gets_another_of_that_name(config, tmp_path):
+    store = shutil.copytree(config.store, tmp_path / "store")
+    ByteVocabulary().save(store / "vocabularies" / "sentencepiece-300-aa")
+    named = dataclasses.replace(config, store=str(store), vocabulary="sentencepiece:300")
+    train(dataclasses.replace(named, steps=1))
+    corpus = [f"{a} and {b} make {a + b}, so it goes" for a in range(30) for b in range(30)]
+    train_sentencepiece(iter(corpus), 300, tmp_path / "trained").save(store / "vocabularies" / "sentencepiece-300-bb")
+    assert train(dataclasses.replace(named, steps=2))["step"] == 2
+    with pytest.raises(VocabularyError, match="has 2 of sentencepiece:300"):
+        train(dataclasses.replace(named, model_dir=f"{named.model_dir}_new"))
+    shutil.copytree(store / "vocabularies" / "sentencepiece-300-bb", store / "vocabularies" / "sentencepiece-300-cc")
+    shutil.rmtree(store / "vocabularies" / "sentencepiece-300-aa")
+    with pytest.raises(VocabularyError, match="has 2 of sentencepiece:300"):  # neither is the run's own
+        train(dataclasses.replace(named, steps=3))
 
 
 def test_a_vocabulary_too_large_for_the_model(config):

@@ -1,0 +1,64 @@
+"""What a run says of itself on standard error, before its first step and after its last."""
+
+import sys
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from flan_jax.data.plan import Plan
+from flan_jax.models.config import DecoderConfig
+
+NAMED_TASKS = 5
+
+
+def announce(
+    mixture: str, model: DecoderConfig, params: Any, plan: Plan, mesh: Mesh, step: int, began_from: str | None
+) -> None:
+    """Say on process 0 what is trained on what and where, and from which step on if some are done.
+
+    params: the parameters' shapes are enough.  began_from: the checkpoint whose parameters the run began with.
+    """
+    lines = [described_model(model, params, began_from), described_data(mixture, plan), described_devices(mesh)]
+    if step:
+        lines.append(f"continuing at step {step:,} of {plan.steps:,}")
+    tell("\n".join(lines))
+
+
+def announce_end(model_dir: str, step: int, steps: int, already: bool = False) -> None:
+    """Say on process 0 where the newest checkpoint lies, and if the run had nothing to do."""
+    told = f"all {steps:,} steps are made already; " if already else ""
+    tell(f"{told}checkpoint: {model_dir}/checkpoints/{step}")
+
+
+def described_model(model: DecoderConfig, params: Any, began_from: str | None) -> str:
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    kv_heads = (
+        f" ({model.num_kv_heads} for keys and values)" if model.num_kv_heads not in (None, model.num_heads) else ""
+    )
+    layers = f"{model.num_layers} layer{'s' if model.num_layers > 1 else ''}"
+    start = f", from {began_from}" if began_from else ""
+    return (
+        f"model: {count:,} parameters; {layers} of width {model.embed_dim}, {model.num_heads} heads"
+        f"{kv_heads}, MLP {model.mlp_dim}, vocabulary {model.vocab_size:,}, {model.dtype}{start}"
+    )
+
+
+def described_data(mixture: str, plan: Plan) -> str:
+    tasks = f"{len(plan.tasks)} task{'s' if len(plan.tasks) > 1 else ''}"
+    return (
+        f"data: {mixture}, {tasks}, {plan.documents:,} documents in {plan.steps:,} steps of {plan.rows_per_batch} × "
+        f"{plan.row_length:,} = {plan.rows_per_batch * plan.row_length:,} tokens, {plan.fill:.0%} filled"
+    )
+
+
+def described_devices(mesh: Mesh) -> str:
+    kinds = sorted({device.device_kind for device in mesh.devices.flat})
+    processes = f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
+    shape = ", ".join(f"{axis}={size}" for axis, size in mesh.shape.items())
+    return f"devices: {mesh.devices.size} × {', '.join(kinds)}{processes}, mesh {shape}"
+
+
+def tell(text: str) -> None:
+    if jax.process_index() == 0:
+        print(text, file=sys.stderr, flush=True)
