@@ -4,10 +4,14 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# What a shell starts in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = {
     "TASKS": "'small_world'", "SEED": "0", "DecoderConfig.num_layers": "1", "DecoderConfig.embed_dim": "16",
