@@ -43,6 +43,9 @@ ACTIVATIONS = {
     "gelu_pytorch_tanh": "gelu_tanh",
 }
 
+ACTIVATION_NAMES = {"silu": "silu", "gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
+"""The other way round, as the older families write them."""
+
 _REQUIRED: Any = object()
 
 

@@ -7,10 +7,8 @@ from typing import Any
 
 from ..models.config import DecoderConfig
 from .family import Family
-from .fields import Fields
+from .fields import ACTIVATION_NAMES, Fields
 from .tensors import Tensor, dense, head, norm, table
-
-WRITTEN = {"silu": "silu", "gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
 
 
 def read(fields: Fields) -> dict[str, Any]:
@@ -57,7 +55,7 @@ def write_sizes(config: DecoderConfig) -> dict[str, Any]:
         "n_inner": None if config.mlp_dim == 4 * config.embed_dim else config.mlp_dim,
         "n_positions": config.max_length,
         "layer_norm_epsilon": config.norm_epsilon,
-        "activation_function": WRITTEN[config.activation],
+        "activation_function": ACTIVATION_NAMES[config.activation],
         "tie_word_embeddings": config.tied_embeddings,
     }
 

@@ -9,11 +9,9 @@ from typing import Any
 
 from ..models.config import DecoderConfig
 from .family import Family
-from .fields import Fields
+from .fields import ACTIVATION_NAMES, Fields
 from .rope import fraction_of_head, read_rope, write_rope
 from .tensors import Tensor, dense, head, norm, table
-
-WRITTEN = {"silu": "silu", "gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
 
 
 def read(fields: Fields) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def write(config: DecoderConfig) -> dict[str, Any]:
         "intermediate_size": config.mlp_dim,
         "max_position_embeddings": config.max_length,
         "layer_norm_eps": config.norm_epsilon,
-        "hidden_act": WRITTEN[config.activation],
+        "hidden_act": ACTIVATION_NAMES[config.activation],
         "tie_word_embeddings": config.tied_embeddings,
         "use_parallel_residual": config.residual == "parallel",
         "attention_bias": config.attention_output_bias,

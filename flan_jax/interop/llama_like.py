@@ -3,11 +3,11 @@
 from typing import Any
 
 from ..models.config import DecoderConfig
-from .fields import Fields
+from .fields import ACTIVATION_NAMES, Fields
 from .tensors import Tensor, dense, head, norm, table
 
 BUFFERS = r".*\.rotary_emb\.inv_freq"
-WRITTEN = {"silu": "silu", "gelu": "gelu", "gelu_tanh": "gelu_pytorch_tanh", "relu": "relu"}
+WRITTEN = {**ACTIVATION_NAMES, "gelu_tanh": "gelu_pytorch_tanh"}
 
 
 def read_sizes(

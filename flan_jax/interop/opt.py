@@ -8,10 +8,9 @@ from typing import Any
 
 from ..models.config import DecoderConfig
 from .family import Family
-from .fields import Fields
+from .fields import ACTIVATION_NAMES, Fields
 from .tensors import Tensor, dense, head, norm, table
 
-WRITTEN = {"silu": "silu", "gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu"}
 EPSILON = 1e-5  # PyTorch's; OPT's configuration has no field for it
 
 
@@ -52,7 +51,7 @@ def write(config: DecoderConfig) -> dict[str, Any]:
         "max_position_embeddings": config.max_length,
         "do_layer_norm_before": config.norm_placement == "pre",
         "_remove_final_layer_norm": config.norm_placement == "pre" and not config.final_norm,
-        "activation_function": WRITTEN[config.activation],
+        "activation_function": ACTIVATION_NAMES[config.activation],
         "enable_bias": config.mlp_bias,
         "tie_word_embeddings": config.tied_embeddings,
     }

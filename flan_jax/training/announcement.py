@@ -1,25 +1,23 @@
 """What a run says of itself on standard error, before its first step and after its last."""
 
 import sys
-from typing import Any
 
 import jax
 from jax.sharding import Mesh
 
 from flan_jax.data.plan import Plan
 from flan_jax.models.config import DecoderConfig
+from flan_jax.models.decoder import count_params
 
 NAMED_TASKS = 5
 
 
-def announce(
-    mixture: str, model: DecoderConfig, params: Any, plan: Plan, mesh: Mesh, step: int, began_from: str | None
-) -> None:
+def announce(mixture: str, model: DecoderConfig, plan: Plan, mesh: Mesh, step: int, began_from: str | None) -> None:
     """Say on process 0 what is trained on what and where, and from which step on if some are done.
 
-    params: the parameters' shapes are enough.  began_from: the checkpoint whose parameters the run began with.
+    began_from: the checkpoint whose parameters the run began with.
     """
-    lines = [described_model(model, params, began_from), described_data(mixture, plan), described_devices(mesh)]
+    lines = [described_model(model, began_from), described_data(mixture, plan), described_devices(mesh)]
     if step:
         lines.append(f"continuing at step {step:,} of {plan.steps:,}")
     tell("\n".join(lines))
@@ -31,15 +29,14 @@ def announce_end(model_dir: str, step: int, steps: int, already: bool = False) -
     tell(f"{told}checkpoint: {model_dir}/checkpoints/{step}")
 
 
-def described_model(model: DecoderConfig, params: Any, began_from: str | None) -> str:
-    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+def described_model(model: DecoderConfig, began_from: str | None) -> str:
     kv_heads = (
         f" ({model.num_kv_heads} for keys and values)" if model.num_kv_heads not in (None, model.num_heads) else ""
     )
     layers = f"{model.num_layers} layer{'s' if model.num_layers > 1 else ''}"
     start = f", from {began_from}" if began_from else ""
     return (
-        f"model: {count:,} parameters; {layers} of width {model.embed_dim}, {model.num_heads} heads"
+        f"model: {count_params(model):,} parameters; {layers} of width {model.embed_dim}, {model.num_heads} heads"
         f"{kv_heads}, MLP {model.mlp_dim}, vocabulary {model.vocab_size:,}, {model.dtype}{start}"
     )
 

@@ -9,7 +9,6 @@ another run it is refused.
 import dataclasses
 import json
 import pathlib
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ from flan_jax.data.vocabulary import Vocabulary, load_vocabulary
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import abstract_params
 from flan_jax.training import partitioning
-from flan_jax.training.announcement import announce, announce_end
+from flan_jax.training.announcement import announce, announce_end, tell
 from flan_jax.training.checkpoints import (
     CheckpointMismatch,
     Checkpoints,
@@ -97,7 +96,7 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
         write_run_files(config.model_dir, model, vocabulary, operative_config)
 
     began_from = (metadata["began_from"] or {}).get("checkpoint")
-    announce(config.mixture, model, state.params, plan, mesh, start, began_from)
+    announce(config.mixture, model, plan, mesh, start, began_from)
     main = jax.process_index() == 0
     log = MetricsLog(
         config.model_dir,
@@ -141,9 +140,7 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
                 if stop:
                     checkpoints.wait()
                     meter.close()
-                    if main:
-                        told = f"stopped: saved step {done}; the same command continues"
-                        print(told, file=sys.stderr, flush=True)
+                    tell(f"stopped: saved step {done}; the same command continues")
                     raise SystemExit(termination.exit_status)
         finally:
             meter.close()
@@ -185,8 +182,8 @@ def make_plan(
     mixture = find_mixture(registry, config.mixture, "--gin.train.mixture").train
     left_out = store.without(mixture, ("train", split)) if config.unavailable == "skip" else ()
     names = [name for name in mixture if name not in left_out]
-    if left_out and jax.process_index() == 0:
-        print(f"{config.mixture}: without {', '.join(left_out)}, left out of {store.root}", file=sys.stderr, flush=True)
+    if left_out:
+        tell(f"{config.mixture}: without {', '.join(left_out)}, left out of {store.root}")
     rates = config.rates
     if split == "validation":
         names = validation_tasks(config, registry, store, vocabulary, names)

@@ -1,13 +1,11 @@
 """Which tasks of a mixture a run is validated on."""
 
-import sys
 from collections.abc import Sequence
-
-import jax
 
 from flan_jax.data.store import NotPrepared, Store
 from flan_jax.data.task import TaskRegistry
 from flan_jax.data.vocabulary import Vocabulary
+from flan_jax.training.announcement import tell
 from flan_jax.training.run_config import TrainConfig, TrainError
 
 
@@ -28,8 +26,8 @@ def validation_tasks(
             "validation split; set --gin.train.validation_every=0"
         )
     without = [task.name for task in tasks if task not in having]
-    if without and jax.process_index() == 0:
-        print(f"not validated on {', '.join(without)}, which have no validation split", file=sys.stderr, flush=True)
+    if without:
+        tell(f"not validated on {', '.join(without)}, which have no validation split")
     missing = []
     for task in having:
         try:
