@@ -37,18 +37,6 @@ def mine(tmp_path):
          ["models/llama_17m.gin: flan-jax train takes nothing", "--gin.train.model=@DecoderConfig()"]),
         ("sweep", SWEEP_RUN, [*SWEEP, "OptimizerConfig.learning_rate = 1e-4"],
          ["tune/OptimizerConfig.learning_rate = %TUNE_LEARNING_RATE"]),
-    ],
-)  # fmt: skip
-def test_what_a_shipped_run_takes_nothing_from_is_refused(command, files, bindings, words):
-    with pytest.raises(ConfigurationError) as refused:
-        configure(command, files, bindings)
-    for word in words:
-        assert word in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("command", "files", "bindings", "words"),
-    [
         ("sweep", SWEEP_RUN, [*SWEEP, "TUNE_STEPS = 5", "tune/train.steps = 3"],
          ["--gin.TUNE_STEPS=5", "tune/train.steps would read it, and is set otherwise by --gin.tune/train.steps=3"]),
         ("sweep", SWEEP_RUN, [*SWEEP, "PRIMER_STEPS = 5", "sweep.primer = None"],
@@ -59,7 +47,7 @@ def test_what_a_shipped_run_takes_nothing_from_is_refused(command, files, bindin
          ["--gin.SIZE=64", "only ROW_LENGTH would read it", "--gin.train.row_length=64"]),
     ],
 )  # fmt: skip
-def test_a_macro_is_used_only_by_what_is_in_effect(command, files, bindings, words):
+def test_what_a_shipped_run_takes_nothing_from_is_refused(command, files, bindings, words):
     with pytest.raises(ConfigurationError) as refused:
         configure(command, files, bindings)
     for word in words:

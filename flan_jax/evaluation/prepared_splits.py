@@ -1,9 +1,9 @@
 """Is everything that an evaluation reads in the store?  If not, the command that puts it there."""
 
-import contextlib
 import pathlib
 from collections.abc import Sequence
 
+from flan_jax.data.prepare_command import OTHER_SETTINGS, prepare_command, vocabulary_place
 from flan_jax.data.store import NotPrepared, Store
 from flan_jax.data.task import Task
 from flan_jax.data.vocabulary import Vocabulary
@@ -47,21 +47,11 @@ def check_prepared(
     splits = ", ".join(f"{task.name}/{split}" for task, split in missing)
     # a mixture's training tasks have their train split alone, and those it evaluates need not have one
     whole = len(names) == len(tasks) and not shown
-    with contextlib.suppress(NotPrepared):
-        spec = str(store.vocabulary_directory(vocabulary.digest))
+    spec = vocabulary_place(store, vocabulary, spec)
     raise NotPrepared(
         f"{store.root} holds, in this vocabulary, no {splits}\n"
         f"  make {'them' if len(missing) > 1 else 'it'}:\n"
         f"    {prepare_command(mixture if whole else names, spec, store.root, tasks_module)}\n"
-        f"    and what else the store was prepared with, as SEED and EVAL_EXAMPLES"
+        f"    {OTHER_SETTINGS}"
         + ("\n  or ask without exemplars:   --gin.SHOTS=0" if shown.intersection(missing) else "")
-    )
-
-
-def prepare_command(mixture: str | tuple[str, ...], vocabulary: str, store: pathlib.Path, tasks_module: str) -> str:
-    """To be pasted into a shell."""
-    one = mixture[0] if isinstance(mixture, tuple) and len(mixture) == 1 else mixture
-    return (
-        f'flan-jax prepare --gin.MIXTURE="{one!r}" --gin.VOCABULARY="{vocabulary!r}" --gin.STORE="{str(store)!r}" '
-        f'--gin.TASKS="{tasks_module!r}"'
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from flan_jax.data.prepare_command import OTHER_SETTINGS, prepare_command, vocabulary_place
 from flan_jax.data.store import NotPrepared, Store
 from flan_jax.data.task import TaskRegistry
 from flan_jax.data.vocabulary import Vocabulary
@@ -35,22 +36,14 @@ def validation_tasks(
         except NotPrepared:
             missing.append(task.name)
     if missing:
-        place = _place(store, vocabulary, config)
+        command = prepare_command(
+            tuple(missing), vocabulary_place(store, vocabulary, config.vocabulary), store.root, config.tasks
+        )
         raise TrainError(
             f"train.validation_every={config.validation_every}: the validation split is not prepared of "
             f"{', '.join(missing)}, which {config.mixture} trains on\n"
             f"  make it (of a task that is named itself, prepare makes every split):\n"
-            f'    flan-jax prepare --gin.MIXTURE="{tuple(missing)}" --gin.VOCABULARY="\'{place}\'"'
-            f" --gin.STORE=\"'{store.root}'\" --gin.TASKS=\"'{config.tasks}'\"\n"
-            f"    and what else the store was prepared with, as SEED and EVAL_EXAMPLES\n"
+            f"    {command}\n    {OTHER_SETTINGS}\n"
             f"  or train without:   --gin.train.validation_every=0"
         )
     return [task.name for task in having]
-
-
-def _place(store: Store, vocabulary: Vocabulary, config: TrainConfig) -> str:
-    """A name under which `prepare` finds this very vocabulary, and does not train one on other text."""
-    try:
-        return str(store.vocabulary_directory(vocabulary.digest))
-    except NotPrepared:
-        return config.vocabulary

@@ -14,13 +14,20 @@ def print_setting(arguments: Mapping[str, Any], packages: tuple[str, ...] = ("nu
     print("config  ", " ".join(f"{name}={value}" for name, value in arguments.items()))
     print("commit  ", _commit())
     print("machine ", f"{_processor()}, {len(os.sched_getaffinity(0))} cores usable, {platform.system()}")
-    versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    versions = " ".join(f"{name} {_version(name)}" for name in packages)
     print("versions", f"python {platform.python_version()} {versions}")
 
 
 def print_peak_memory() -> None:
     """Of the process since it began, mapped files included as far as they were touched."""
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        raise SystemExit(f"{name} is not installed; scripts/environment.sh test brings all that is compared") from None
 
 
 def _commit() -> str:
