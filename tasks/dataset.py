@@ -83,6 +83,7 @@ class Dataset:
     family: the name under which papers count several configurations as one dataset; default its own.
     same_rows_as: the dataset whose training rows these are; mixtures train on them once.
     rows_within: the dataset whose training rows hold these and others; only mixtures called ..._rows_once heed it.
+    directions: of a translation, what a template translates whose target is this field; scored apart.
     form, prefix, template_count: see tasks/forms.py; a declared dataset leaves them alone.
     """
 
@@ -103,6 +104,7 @@ class Dataset:
     family: str = ""
     same_rows_as: str = ""
     rows_within: str = ""
+    directions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     form: Form = "instructions"
     prefix: str = ""
     template_count: int | None = None

@@ -25,6 +25,7 @@ from .templating import (
     RENDERER_VERSION,
     RESERVED,
     FieldsError,
+    Template,
     TemplateFile,
     choose_template,
     read_templates,
@@ -86,7 +87,7 @@ def make_task(
     """
     documents = dataset.kind == "documents"
     file = None if documents else template_file(dataset, templates)
-    infos = tuple(template.info for template in file.templates) if file else (TemplateInfo(0),)
+    infos = tuple(_info(dataset, template) for template in file.templates) if file else (TemplateInfo(0),)
     infos = chosen_templates(infos, dataset.template_count)
 
     def render_rows(
@@ -133,6 +134,12 @@ def template_file(dataset: Dataset, templates: pathlib.Path = TEMPLATES) -> Temp
     prefix = dataset.prefix
     prefixed = tuple(dataclasses.replace(t, inputs=t.inputs.behind(prefix)) for t in file.templates)
     return dataclasses.replace(file, templates=prefixed) if prefix else file
+
+
+def _info(dataset: Dataset, template: Template) -> TemplateInfo:
+    """What evaluation needs to know of a template, with the direction it translates in."""
+    direction = dataset.directions.get("".join(template.targets.names), "") if template.info.forward else ""
+    return dataclasses.replace(template.info, direction=direction)
 
 
 def question_fields(file: TemplateFile) -> tuple[tuple[str, ...], ...]:

@@ -189,7 +189,8 @@ class _Checker:
         for name in ("inputs", "targets"):
             if name not in texts:
                 raise self.fail(entry, f"template {index} has no `{name}`")
-        info = TemplateInfo(index, **flags)
+        turned_around, unconditional = flags.get("turned_around", False), flags.get("unconditional", False)
+        info = TemplateInfo(index, turned_around, unconditional)
         template = Template(info, self.pattern(texts["inputs"]), self.pattern(texts["targets"]), words)
         self.check_use(template, entry, texts)
         return template

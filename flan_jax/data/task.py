@@ -59,11 +59,15 @@ class SourceSize(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class TemplateInfo:
-    """What evaluation needs to know of a template: only forward ones (neither flag set) are evaluated."""
+    """What evaluation needs to know of a template: only forward ones (neither flag set) are evaluated.
+
+    `direction`: what it translates, as in "English to German", where templates of the task differ in it.
+    """
 
     index: int
     turned_around: bool = False
     unconditional: bool = False
+    direction: str = ""
 
     @property
     def forward(self) -> bool:

@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from flan_jax.errors import FlanJaxError
-from flan_jax.evaluation import text_metrics
-
-Statistics = Float[np.ndarray, "N K"]
+from flan_jax.evaluation import correlations, drop_metrics, text_metrics
+from flan_jax.evaluation import option_metrics as options
+from flan_jax.evaluation.option_metrics import Statistics as Statistics
+from flan_jax.evaluation.option_metrics import mean
 
 
 class MetricError(FlanJaxError, ValueError):
@@ -30,21 +31,23 @@ class Metric:
     """A named metric.
 
     `needs` says what `statistics` takes: "options" -> (chosen option [N], right option [N]) as integer arrays,
-    "text" -> (N predictions, N lists of references).  `score` maps sums of statistics [..., K] to points of 100 [...].
-    `per_row` is true where a row alone has a score and the metric is the mean of them.  `detail` states the variant.
+    "text" -> (N predictions, N lists of references).  `field`, if any, names the field of the store whose N texts it
+    takes too; `statistics` is then called for each template by itself.  `score` maps sums of statistics [..., K] to
+    points of 100 [...].  `per_row` is true where a row alone has a score and the metric is the mean of them.  `detail`
+    states the variant, `library` the distribution that computes it, `signature()` what that library calls the variant.
+    `comparable` is false where the columns of statistics depend on what was predicted.
     """
 
     name: str
     needs: Literal["options", "text"]
-    statistics: Callable[[Any, Any], Statistics]
+    statistics: Callable[..., Statistics]
     score: Callable[[Float[np.ndarray, "... K"]], Float[np.ndarray, "..."]]
     per_row: bool = True
     detail: str = ""
-
-
-def _mean(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
-    """100 × the first statistic over the last, the number of rows."""
-    return np.asarray(100.0 * sums[..., 0] / sums[..., -1])
+    library: str = ""
+    field: str = ""
+    comparable: bool = True
+    signature: Callable[[], str] | None = None
 
 
 def _per_row(function: Callable[[str, Sequence[str]], float]) -> Callable[[Any, Any], Statistics]:
@@ -57,54 +60,19 @@ def _per_row(function: Callable[[str, Sequence[str]], float]) -> Callable[[Any, 
     return statistics
 
 
-def _accuracy(chosen: Int[np.ndarray, " N"], right: Int[np.ndarray, " N"]) -> Statistics:
-    return np.stack([chosen == right, np.ones(len(chosen))], axis=-1).astype(np.float64)
+def _of_entity(function: Callable[[str, Sequence[str]], float]) -> Callable[[Any, Any, Any], Statistics]:
+    """As `_per_row`, of the names alone in texts that end a query: `rests` are the queries' ends (`entity`)."""
+
+    def statistics(predictions: Sequence[str], references: Sequence[Sequence[str]], rests: Sequence[str]) -> Statistics:
+        names = [text_metrics.entity(p, rest) for p, rest in zip(predictions, rests, strict=True)]
+        wanted = [[text_metrics.entity(r, rest) for r in rs] for rs, rest in zip(references, rests, strict=True)]
+        return _per_row(function)(names, wanted)
+
+    return statistics
 
 
-def _f1(true: np.ndarray, wrongly_chosen: np.ndarray, missed: np.ndarray) -> np.ndarray:
-    """F1 in 0..1; 0 where the class occurs neither in predictions nor in answers."""
-    total = 2 * true + wrongly_chosen + missed
-    return np.divide(2 * true, total, out=np.zeros_like(total, np.float64), where=total > 0)
-
-
-def _binary_counts(chosen: Int[np.ndarray, " N"], right: Int[np.ndarray, " N"]) -> Statistics:
-    return np.stack([(chosen == 1) & (right == 1), (chosen == 1) & (right != 1), (chosen != 1) & (right == 1)],
-                    axis=-1).astype(np.float64)  # fmt: skip
-
-
-def _correlation(covariance: np.ndarray | np.floating, variances: np.ndarray | np.floating) -> np.ndarray:
-    """100 × covariance / sqrt(product of the variances); 0 where one of the two does not vary."""
-    varies = variances > 1e-9
-    return np.asarray(100.0 * np.where(varies, covariance, 0.0) / np.sqrt(np.where(varies, variances, 1.0)))
-
-
-def _mcc_counts(chosen: Int[np.ndarray, " N"], right: Int[np.ndarray, " N"]) -> Statistics:
-    return np.concatenate([_binary_counts(chosen, right), ((chosen != 1) & (right != 1))[:, None]], axis=-1)
-
-
-def _mcc(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
-    """Matthews correlation of two classes; 0 where a class is never chosen or never right, as in scikit-learn."""
-    true, wrongly_chosen, missed, rest = np.moveaxis(sums, -1, 0)
-    product = (true + wrongly_chosen) * (true + missed) * (rest + wrongly_chosen) * (rest + missed)
-    covariance = true * rest - wrongly_chosen * missed
-    return _correlation(covariance, product)
-
-
-def _class_counts(chosen: Int[np.ndarray, " N"], right: Int[np.ndarray, " N"]) -> Statistics:
-    classes = np.arange(max(chosen.max(initial=0), right.max(initial=0)) + 1)
-    c, r = chosen[:, None] == classes, right[:, None] == classes
-    return np.stack([c & r, c & ~r, ~c & r], axis=-1).reshape(len(chosen), -1).astype(np.float64)
-
-
-def _macro_f1(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
-    counts = sums.reshape(*sums.shape[:-1], -1, 3)
-    occurs = counts.sum(-1) > 0
-    f1 = _f1(counts[..., 0], counts[..., 1], counts[..., 2])
-    return np.asarray(100.0 * (f1 * occurs).sum(-1) / np.maximum(occurs.sum(-1), 1))
-
-
-def _bleu_statistics(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
-    counts = [text_metrics.bleu_counts(p, r) for p, r in zip(predictions, references, strict=True)]
+def _bleu_statistics(tokenizer: str, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
+    counts = [text_metrics.bleu_counts(tokenizer, p, r) for p, r in zip(predictions, references, strict=True)]
     return np.array(counts, np.float64).reshape(len(counts), 10)
 
 
@@ -120,102 +88,103 @@ def _bleu(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
     return np.where((totals > 0).all(-1) & (matches > 0).any(-1), bleu, 0.0)
 
 
-def _numbers(texts: Sequence[str]) -> Float[np.ndarray, " N"]:
-    """The texts as numbers, -1 for what is none (as in T5: outside of the scale, so never better than a number)."""
-
-    def number(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            return -1.0
-
-    return np.array([number(text) for text in texts], np.float64)
+def _unanswerable_is_nothing(text: str) -> str:
+    """SQuAD's normalisation, where the word for a question without an answer is the empty answer."""
+    normalized = text_metrics.normalize_squad(text)
+    return "" if normalized == UNANSWERABLE else normalized
 
 
-def _moments(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
-    x, y = _numbers(predictions), _numbers([first for first, *_ in references])
-    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
+def _text(name: str, function: Callable[[str, Sequence[str]], float], detail: str, library: str = "") -> Metric:
+    return Metric(name, "text", _per_row(function), mean, detail=detail, library=library)
 
 
-def _pearson(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
-    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
-    variances = np.maximum(n * xx - x * x, 0.0) * np.maximum(n * yy - y * y, 0.0)
-    covariance = n * xy - x * y
-    return _correlation(covariance, variances)
+def _match(normalize: Callable[[str], str]) -> Callable[[str, Sequence[str]], float]:
+    return functools.partial(text_metrics.normalized_match, normalize)
 
 
-def _joint_counts(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Statistics:
-    """[number of predicted levels, 1, one column for each pair of a predicted and a true level, in ascending order]."""
-    levels, x = np.unique(_numbers(predictions), return_inverse=True)
-    true_levels, y = np.unique(_numbers([first for first, *_ in references]), return_inverse=True)
-    counts = np.zeros((len(x), 2 + len(levels) * len(true_levels)))
-    counts[:, :2] = len(levels), 1
-    counts[np.arange(len(x)), 2 + x * len(true_levels) + y] = 1
-    return counts
+def _best_f1(
+    normalize: Callable[[str], str], f1: Callable[[str, str], float] = text_metrics.token_f1
+) -> Callable[[str, Sequence[str]], float]:
+    return functools.partial(text_metrics.normalized_f1, normalize, f1=f1)
 
 
-def _spearman(sums: Float[np.ndarray, "... K"]) -> Float[np.ndarray, "..."]:
-    """Pearson's correlation of the ranks, equal values sharing their mean rank.  Ranks follow from counts of levels."""
-    levels = round(float((sums[..., 0] / sums[..., 1]).flat[0]))
-    joint = sums[..., 2:].reshape(*sums.shape[:-1], levels, -1)
-
-    def ranks(counts: np.ndarray) -> np.ndarray:
-        return np.cumsum(counts, axis=-1) - (counts - 1) / 2
-
-    x, y = joint.sum(-1), joint.sum(-2)
-    rank_x, rank_y, n = ranks(x), ranks(y), x.sum(-1)
-    moments = [
-        n, (x * rank_x).sum(-1), (y * rank_y).sum(-1), (x * rank_x**2).sum(-1), (y * rank_y**2).sum(-1),
-        np.einsum("...pr,...p,...r->...", joint, rank_x, rank_y),
-    ]  # fmt: skip
-    return _pearson(np.stack(moments, axis=-1))
+def _rouge(kind: str, stemmer: bool) -> Metric:
+    detail = f"F-measure, {'Porter stemmer' if stemmer else 'no stemmer'}, maximum over references, mean over examples"
+    detail += ", split at .!?" if kind == "rougeLsum" else ""
+    score = functools.partial(text_metrics.rouge, kind, stemmer)
+    return _text(f"{kind}_stemmed" if stemmer else kind, score, detail, "rouge-score")
 
 
-def _squad(function: Callable[..., float]) -> Callable[[str, Sequence[str]], float]:
-    return functools.partial(function, text_metrics.normalize_squad)
+def _bleu_metric(name: str, tokenizer: str) -> Metric:
+    statistics = functools.partial(_bleu_statistics, tokenizer)
+    signature = functools.partial(text_metrics.bleu_signature, tokenizer)
+    return Metric(name, "text", statistics, _bleu, False, "corpus BLEU", "sacrebleu", signature=signature)
 
 
-def _trivia(function: Callable[..., float]) -> Callable[[str, Sequence[str]], float]:
-    return functools.partial(function, text_metrics.normalize_trivia_qa)
+UNANSWERABLE = "unanswerable"
+"""What prompts ask for where a text does not answer the question, and what a model must write then."""
 
-
-def _text(name: str, function: Callable[[str, Sequence[str]], float], detail: str) -> Metric:
-    return Metric(name, "text", _per_row(function), _mean, detail=detail)
-
-
-_SQUAD = "official SQuAD normalisation, maximum over references"
-_TRIVIA = "official TriviaQA normalisation, maximum over references"
-_ROUGE = "rouge-score F-measure, no stemmer, maximum over references, mean over examples"
+_squad, _trivia = text_metrics.normalize_squad, text_metrics.normalize_trivia_qa
+_instructions = text_metrics.normalize_natural_instructions
+_BEST = "maximum over references"
+_SQUAD = f"official SQuAD 1.1 normalisation, {_BEST}"
+_SQUAD_V2 = f"official SQuAD 2.0 rules, {_BEST}; {UNANSWERABLE!r} is the empty answer"
+_TRIVIA = f"official TriviaQA normalisation, {_BEST}"
+_DROP = f"official DROP normalisation, {_BEST}"
+_RECORD = f"SQuAD normalisation of the entity alone, {_BEST} (ReCoRD)"
+_NUMBER = "with the first reference as a number, what is no number as -1"
+_INSTRUCTIONS = f"Super-NaturalInstructions', {_BEST}"
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "options", _accuracy, _mean, detail="first of tied options"),
-        Metric("f1", "options", _binary_counts, lambda s: 100.0 * _f1(s[..., 0], s[..., 1], s[..., 2]), per_row=False,
-               detail="option 1 is the positive class"),
-        Metric("macro_f1", "options", _class_counts, _macro_f1, per_row=False,
+        Metric("accuracy", "options", options.accuracy, mean, detail="first of tied options"),
+        Metric("f1", "options", options.binary_counts, options.binary_f1, per_row=False,
+               detail="option 1 is the positive class, over all rows (MultiRC's F1a)"),
+        Metric("macro_f1", "options", options.class_counts, options.macro_f1, per_row=False,
                detail="mean over option indices that occur"),
-        Metric("mcc", "options", _mcc_counts, _mcc, per_row=False, detail="option 1 is the positive class"),
-        Metric("pearson", "text", _moments, _pearson, per_row=False, detail="with the first reference as a number"),
-        Metric("spearman", "text", _joint_counts, _spearman, per_row=False,
-               detail="with the first reference as a number, mean ranks for equal values"),
-        _text("edit_similarity", text_metrics.edit_similarity, "1 - Levenshtein / longer length, in characters"),
-        _text("exact_match", text_metrics.exact_match, "whole text, white space at the ends aside"),
-        _text("squad_em", _squad(text_metrics.normalized_match), _SQUAD),
-        _text("squad_f1", _squad(text_metrics.normalized_f1), _SQUAD),
-        _text("trivia_qa_em", _trivia(text_metrics.normalized_match), _TRIVIA),
-        _text("trivia_qa_f1", _trivia(text_metrics.normalized_f1), _TRIVIA),
-        _text("rouge1", functools.partial(text_metrics.rouge, "rouge1"), _ROUGE),
-        _text("rouge2", functools.partial(text_metrics.rouge, "rouge2"), _ROUGE),
-        _text("rougeLsum", functools.partial(text_metrics.rouge, "rougeLsum"), _ROUGE + ", split at .!?"),
-        Metric("bleu", "text", _bleu_statistics, _bleu, per_row=False, detail="sacrebleu corpus BLEU"),
+        Metric("mcc", "options", options.class_counts, options.matthews, per_row=False,
+               detail="of all option indices (for two, Matthews')"),
+        Metric("multirc_em", "options", options.question_match, mean, per_row=False, field="question_id",
+               detail="questions with every reply judged rightly, per template"),
+        Metric("pearson", "text", correlations.moments, correlations.pearson, per_row=False, detail=_NUMBER),
+        Metric("spearman", "text", correlations.joint_counts, correlations.spearman, per_row=False, comparable=False,
+               detail=f"{_NUMBER}; mean ranks for equal values"),
+        _text("edit_similarity", text_metrics.edit_similarity,
+              f"1 - Levenshtein / longer length, in characters, {_BEST}", "rapidfuzz"),
+        _text("word_edit_similarity", text_metrics.word_edit_similarity,
+              f"1 - Levenshtein / longer length, in words, {_BEST}", "rapidfuzz"),
+        _text("exact_match", text_metrics.exact_match, f"whole text, white space at the ends aside, {_BEST}"),
+        _text("squad_em", _match(_squad), _SQUAD),
+        _text("squad_f1", _best_f1(_squad), f"{_SQUAD}, bags of words"),
+        _text("squad_set_f1", _best_f1(_squad, text_metrics.set_f1), f"{_SQUAD}, sets of words"),
+        _text("squad_v2_em", _match(_unanswerable_is_nothing), _SQUAD_V2),
+        _text("squad_v2_f1", _best_f1(_unanswerable_is_nothing, text_metrics.token_f1_or_both_empty), _SQUAD_V2),
+        _text("trivia_qa_em", _match(_trivia), _TRIVIA),
+        _text("trivia_qa_f1", _best_f1(_trivia), _TRIVIA),
+        _text("drop_em", drop_metrics.drop_match, _DROP),
+        _text("drop_f1", drop_metrics.drop_f1, f"{_DROP}, sets of words, 0 without one of the answer's numbers"),
+        Metric("record_em", "text", _of_entity(_match(_squad)), mean, field="rest", detail=_RECORD),
+        Metric("record_f1", "text", _of_entity(_best_f1(_squad)), mean, field="rest", detail=_RECORD),
+        *(_rouge(kind, stemmer) for kind in ("rouge1", "rouge2", "rougeL", "rougeLsum") for stemmer in (False, True)),
+        _text("natural_instructions_em", _match(_instructions), f"{_INSTRUCTIONS}; articles stay"),
+        _text("natural_instructions_rougeL", functools.partial(text_metrics.rouge, "rougeL", True),
+              f"F-measure, Porter stemmer, {_INSTRUCTIONS}", "rouge-score"),
+        _bleu_metric("bleu", "13a"),
+        _bleu_metric("bleu_intl", "intl"),
     )
 }  # fmt: skip
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "squad": ("squad_f1", "squad_em"),
+    "squad_v2": ("squad_v2_f1", "squad_v2_em"),
     "trivia_qa": ("trivia_qa_em", "trivia_qa_f1"),
+    "drop": ("drop_f1", "drop_em"),
+    "multirc": ("f1", "multirc_em"),
+    "record": ("record_em", "record_f1"),
     "rouge": ("rouge1", "rouge2", "rougeLsum"),
+    "rouge_stemmed": ("rouge1_stemmed", "rouge2_stemmed", "rougeLsum_stemmed"),
+    "natural_instructions": ("natural_instructions_rougeL", "natural_instructions_em"),
 }
 """Names that stand for several metrics; the first is what a cluster's mean uses."""
 
@@ -230,8 +199,8 @@ def get_metrics(names: Sequence[str]) -> tuple[Metric, ...]:
         for member in FAMILIES.get(name, (name,)):
             if member not in METRICS:
                 known = sorted((*METRICS, *FAMILIES))
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+                hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
                 raise MetricError(f"unknown metric {name!r}{hint}  Known metrics: {', '.join(known)}")
             unfolded[member] = METRICS[member]
     return tuple(unfolded.values())
@@ -239,15 +208,10 @@ def get_metrics(names: Sequence[str]) -> tuple[Metric, ...]:
 
 def describe(metric: Metric) -> str:
     """The variant and the library behind a metric, for the result file."""
-    if metric.name == "bleu":
-        return f"{metric.detail}, nrefs:var|case:mixed|eff:no|tok:13a|smooth:exp|version:{_version('sacrebleu')}"
-    if metric.name.startswith("rouge"):
-        return f"{metric.detail}, rouge-score {_version('rouge-score')}"
-    return metric.detail
-
-
-def _version(distribution: str) -> str:
-    return importlib.metadata.version(distribution)
+    told = metric.detail
+    if metric.library:
+        told += f", {metric.library} {importlib.metadata.version(metric.library)}"
+    return f"{told}, {metric.signature()}" if metric.signature else told
 
 
 def no_options(task: str, split: str, metric: Metric) -> MetricError:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from flan_jax.evaluation.aggregation import Scores, bootstrap, interval
+from flan_jax.evaluation.aggregation import Scores, bootstrap, bounds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,19 +39,23 @@ def subset_scores(scores: Scores, dirty: Collection[str], *, replicates: int = 1
     parts = [dataclasses.replace(scores, statistics=scores.statistics * keep[:, None]) for keep in kept]
     parts = [part for part, keep in zip(parts, kept, strict=True) if keep.any()]
     drawn = iter(bootstrap(parts, replicates, seed))
-    means = (float(part.per_template().mean()) for part in parts)
+    means = (part.mean() for part in parts)
     figures: list[Figure | None] = []
     replicated = []
     for keep in kept:
         if not keep.any():
             figures.append(None)
             continue
-        replicated.append(next(drawn).mean(axis=1))
-        figures.append(Figure(int(keep.sum()), next(means), *interval(replicated[-1])))
+        replicated.append(scores.over_templates(next(drawn)))
+        figures.append(Figure(int(keep.sum()), next(means), *bounds(replicated[-1], _documents(scores, keep))))
     whole, clean, wrong = figures
     assert whole is not None
     difference = None
     if clean is not None:
-        bounds = interval(replicated[1] - replicated[0])
-        difference = Figure(clean.examples, clean.mean - whole.mean, *bounds)
+        interval = bounds(replicated[1] - replicated[0], scores.document_count)
+        difference = Figure(clean.examples, clean.mean - whole.mean, *interval)
     return SubsetScores(scores.metric.name, whole, clean, wrong, difference)
+
+
+def _documents(scores: Scores, keep: np.ndarray) -> int:
+    return len(set(np.asarray(scores.documents or scores.examples, object)[keep]))

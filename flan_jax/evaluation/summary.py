@@ -10,29 +10,28 @@ import pyarrow.compute as pc
 
 from flan_jax.evaluation.aggregation import (
     ClusterScore,
-    Difference,
+    Drawn,
     TaskScore,
     summarize_cluster,
     summarize_task,
 )
+from flan_jax.evaluation.comparison import Difference
 from flan_jax.evaluation.metrics import METRICS, describe, get_metrics
+from flan_jax.evaluation.option_scores import SCORES
 from flan_jax.table import format_table
 
 if typing.TYPE_CHECKING:
     from flan_jax.evaluation.results import Results
 
-VARIANTS = {"per_token": "chosen_per_token", "per_character": "chosen_per_character"}
-
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """Beside accuracy by sums: accuracy (mean over templates) by per-token and per-character means, with shared credit
-    for ties (`shared`), what guessing among the options gets (`chance`), and how many of the requests had tied best
-    options."""
+    """Accuracy (mean over templates) by each score that options can be ranked by and were (`option_scores.SCORES`), by
+    the one they are ranked by with shared credit for ties (`shared`), what guessing among the options gets (`chance`),
+    and how many of the requests had tied best options."""
 
     task: str
-    per_token: float
-    per_character: float
+    by_score: typing.Mapping[str, float]
     shared: float
     chance: float
     tied: int
@@ -59,7 +58,7 @@ def summarize(results: "Results") -> Summary:
     """Every figure of the reported split; tasks without rows there are left out."""
     tasks: list[TaskScore] = []
     rankings: list[Ranking] = []
-    by_cluster: dict[str, list[tuple[TaskScore, np.ndarray]]] = {}
+    by_cluster: dict[str, list[tuple[TaskScore, Drawn]]] = {}
     for task, names in results.metrics.items():
         for number, metric in enumerate(get_metrics(names)):
             scores = results.scores(task, results.split, metric)
@@ -82,17 +81,18 @@ def _ranking(results: "Results", task: str) -> Ranking | None:
     if not rows.num_rows or pc.min(rows["answer"]).as_py() < 0:  # type: ignore[attr-defined]
         return None
     accuracy = METRICS["accuracy"]
-    variants = {
+    by_score = {
         name: float(scores.per_template().mean())
-        for name, column in VARIANTS.items()
-        if (scores := results.scores(task, results.split, accuracy, column)) is not None
+        for name in SCORES
+        if pc.min(rows[f"chosen_{name}"]).as_py() >= 0  # type: ignore[attr-defined]
+        and (scores := results.scores(task, results.split, accuracy, f"chosen_{name}")) is not None
     }
     templates = rows["template"].to_numpy()
     credit = rows["credit"].to_numpy()
     shared = float(np.mean([100.0 * credit[templates == template].mean() for template in np.unique(templates)]))
     tied = int((rows["tied"].to_numpy() > 1).sum())
     chance = float(100 * np.mean([1 / len(texts) for texts in rows["options"].to_pylist()]))
-    return Ranking(task, **variants, shared=shared, chance=chance, tied=tied, requests=rows.num_rows)
+    return Ranking(task, by_score, shared=shared, chance=chance, tied=tied, requests=rows.num_rows)
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
@@ -119,41 +119,68 @@ def bounds(low: float | None, high: float | None) -> str:
 
 
 def results_table(summary: Summary) -> str:
-    """Tasks under their cluster: n, what guessing gets, mean ± sd over templates with its 95% interval, worst, best-dev
-    template; and what these are, in a line."""
+    """Tasks under their cluster: n, what guessing gets, mean ± sd over templates with its standard error and 95%
+    interval, worst, best-dev template; the directions of a translation under their task; and what these are, in a
+    line or two."""
     rows: list[Sequence[object]] = []
     chances = {ranking.task: points(ranking.chance) for ranking in summary.rankings}
     for cluster in summary.clusters:
         best = points(cluster.best_dev)
         interval = bounds(cluster.low, cluster.high)
-        rows.append((cluster.cluster, "", None, None, points(cluster.mean), interval, None, best))
+        rows.append((cluster.cluster, "", None, None, points(cluster.mean), points(cluster.se), interval, None, best))
         for score in (score for score in summary.tasks if score.task in cluster.tasks):
             chance = chances.get(score.task) if score.metric == "accuracy" else None
-            mean = points(score.mean) + (f" ± {score.sd:.1f}" if score.sd is not None else "")
-            best = points(score.best_dev)
-            if score.best_dev is not None:
-                best += f" (#{score.best_dev_template})"
-            rows.append(
-                (f"  {score.task}", score.metric, score.examples, chance, mean, bounds(score.low, score.high),
-                 points(score.worst), best)
-            )  # fmt: skip
+            rows.append(_row(f"  {score.task}", score, chance))
+            rows += [_row(f"    {one.direction}", one, None) for one in score.directions]
     table = format_table(
-        (summary.split, "metric", "n", "chance", "mean ± sd", "95% interval", "worst", "best dev"), rows,
-        align="<<>>>>>>",
+        (summary.split, "metric", "n", "chance", "mean ± sd", "se", "95% interval", "worst", "best dev"), rows,
+        align="<<>>>>>>>",
     )  # fmt: skip
-    return f"{table}\n\nmean, standard deviation and worst are over templates, the interval is over examples"
+    told = "mean, standard deviation (sd) and worst are over templates, standard error (se) and interval over examples"
+    if any(score.directions for score in summary.tasks):
+        told += "\na translation's figures are means over its directions, those of its templates within each"
+    return f"{table}\n\n{told}"
+
+
+def _row(name: str, score: TaskScore, chance: str | None) -> Sequence[object]:
+    mean = points(score.mean) + (f" ± {score.sd:.1f}" if score.sd is not None else "")
+    best = points(score.best_dev)
+    if score.best_dev_template is not None:
+        best += f" (#{score.best_dev_template})"
+    return (
+        name, score.metric, score.examples, chance, mean, points(score.se), bounds(score.low, score.high),
+        points(score.worst), best,
+    )  # fmt: skip
 
 
 def differences_table(differences: Sequence[Difference], names: tuple[str, str] = ("base", "tuned")) -> str:
-    """Clusters with their tasks: both means, the difference and its paired 95% interval, in points."""
+    """All together, and clusters with their tasks: both means, the difference and its paired 95% interval in points, p
+    and p adjusted for all clusters (or all tasks), examples won and lost, and what could have been found; and what
+    these are."""
     rows: list[Sequence[object]] = []
     tasks = {row.name: row for row in differences if row.level == "task"}
-    for cluster in (row for row in differences if row.level == "cluster"):
-        for row in (cluster, *(tasks[name] for name in cluster.tasks)):
+    for cluster in (row for row in differences if row.level != "task"):
+        for row in (cluster, *(tasks[name] for name in cluster.tasks if cluster.level == "cluster")):
             indent = "" if row is cluster else "  "
-            change = f"{row.difference:+.1f}"
+            outcomes = None if row.wins is None else f"{row.wins}–{row.losses}"
             rows.append(
-                (indent + row.name, row.examples, points(row.base), points(row.tuned), change,
-                 f"{row.low:+.1f} … {row.high:+.1f}")
+                (indent + row.name, row.examples, points(row.base), points(row.tuned), f"{row.difference:+.1f}",
+                 f"{row.low:+.1f} … {row.high:+.1f}", p_text(row.p), p_text(row.p_holm), p_text(row.p_permutation),
+                 outcomes, p_text(row.p_sign), f"{row.detectable:.1f}")
             )  # fmt: skip
-    return format_table(("", "n", *names, "difference", "95% interval"), rows)
+    table = format_table(
+        ("", "n", *names, "difference", "95% interval", "p", "p Holm", "p swap", "won–lost", "p sign", "detectable"),
+        rows,
+    )
+    return f"{table}\n\n{TESTS}"
+
+
+TESTS = (
+    "p: paired bootstrap, as the interval; Holm: adjusted for all clusters, or all tasks; swap: permutation of answers;"
+    "\nwon–lost: examples better and worse, with the sign test (McNemar's for one template); detectable: the difference"
+    "\nthat a test at 5% would find 4 times in 5"
+)
+
+
+def p_text(p: float | None) -> str | None:
+    return None if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"

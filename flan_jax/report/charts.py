@@ -27,7 +27,7 @@ def bars(name: str, rows: Sequence[tuple[str, str, Estimate]], chance: float | N
 
     said = "; ".join(f"{label} {e.value:.1f}, interval {e.low:.1f} to {e.high:.1f}" for label, _, e in rows)
     said += "" if chance is None else f"; chance {chance:.1f}"
-    parts = [_open(bottom + 22, f"{name}: {said}")]
+    parts = [opened(bottom + 22, f"{name}: {said}")]
     for tick in range(0, 101, 25):
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{top - 4}" y2="{bottom}"/>')
         parts.append(f'<text class="tick" x="{x(tick):.1f}" y="{bottom + 15}" text-anchor="middle">{tick}</text>')
@@ -73,7 +73,7 @@ def lines(name: str, curves: Sequence[Curve]) -> str:
         return top + height * (high - loss) / (high - low)
 
     said = "; ".join(f"{curve.run} ends at {points[-1][1]:.2f}" for curve, points in drawn)
-    parts = [_open(top + height + 36, f"{name}: {said}")]
+    parts = [opened(top + height + 36, f"{name}: {said}")]
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{left}" x2="{WIDTH - right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text class="tick" x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
@@ -107,5 +107,6 @@ def nice_ticks(low: int | float, high: int | float, wanted: int = 4) -> list[flo
     return [round(i * step, 10) for i in range(start, max(stop, start + 1) + 1)]
 
 
-def _open(height: int, said: str) -> str:
+def opened(height: int, said: str) -> str:
+    """The beginning of a picture that is `height` high, with what it says to those who do not see it."""
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(said)}">'

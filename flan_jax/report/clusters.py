@@ -1,14 +1,17 @@
 """From the cells of a sweep to figures: means over datasets and seeds, differences paired by example and seed."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from flan_jax.evaluation.aggregation import Scores, bootstrap, compare, interval, over_seeds
+from flan_jax.evaluation.aggregation import Scores, bootstrap, bounds
+from flan_jax.evaluation.comparison import compare
 from flan_jax.evaluation.results import Results
-from flan_jax.report.contents import KINDS, ClusterResult, DatasetResult, Estimate, Kind
+from flan_jax.evaluation.statistics import holm, over_seeds
+from flan_jax.report.contents import KINDS, ClusterResult, DatasetResult, Estimate, Gain, Kind
 
 
 class Drawn(NamedTuple):
@@ -16,6 +19,7 @@ class Drawn(NamedTuple):
 
     points: Float[np.ndarray, " S"]
     replicates: Float[np.ndarray, "S B"]
+    documents: int
 
 
 def cluster_results(cells: Mapping[Any, Results]) -> tuple[ClusterResult, ...]:
@@ -27,7 +31,17 @@ def cluster_results(cells: Mapping[Any, Results]) -> tuple[ClusterResult, ...]:
             if cell.cluster == cluster:
                 runs[cell.kind][cell.seed] = results
         found.append(_cluster(cluster, {kind: results for kind, results in runs.items() if results}))
-    return tuple(found)
+    return _adjusted(found)
+
+
+def _adjusted(clusters: Sequence[ClusterResult]) -> tuple[ClusterResult, ...]:
+    """The clusters with the p values of each kind's gains adjusted for one another (Holm)."""
+    gains = [dict(cluster.gains) for cluster in clusters]
+    for kind in KINDS[1:]:
+        have = [own for own in gains if kind in own]
+        for own, p in zip(have, holm([own[kind].p for own in have]), strict=True):
+            own[kind] = dataclasses.replace(own[kind], p_holm=p)
+    return tuple(dataclasses.replace(cluster, gains=own) for cluster, own in zip(clusters, gains, strict=True))
 
 
 def _cluster(cluster: str, runs: Mapping[Kind, Mapping[int, Results]]) -> ClusterResult:
@@ -42,7 +56,8 @@ def _cluster(cluster: str, runs: Mapping[Kind, Mapping[int, Results]]) -> Cluste
     def estimate(tasks: Sequence[Drawn]) -> Estimate:
         """The unweighted mean of tasks and seeds, with its interval."""
         points = np.mean([one.points for one in tasks], axis=0)
-        low, high = interval(over_seeds(points, np.mean([one.replicates for one in tasks], axis=0), some.seed))
+        drawn = over_seeds(points, np.mean([one.replicates for one in tasks], axis=0), some.seed)
+        low, high = bounds(drawn, min(one.documents for one in tasks))
         return Estimate(float(points.mean()), low, high, tuple(points.tolist()), len(seeds) - len(points))
 
     gains = {}
@@ -51,7 +66,10 @@ def _cluster(cluster: str, runs: Mapping[Kind, Mapping[int, Results]]) -> Cluste
             differences = compare(scores["base"], scores[kind], replicates=some.replicates, seed=some.seed)
             change = next(d for d in differences if d.level == "cluster")
             left_out = len(seeds) - len(change.each)
-            gains[kind] = Estimate(change.difference, change.low, change.high, tuple(change.each.values()), left_out)
+            gains[kind] = Gain(
+                change.difference, change.low, change.high, tuple(change.each.values()), left_out,
+                p=change.p, p_holm=change.p, detectable=change.detectable,
+            )  # fmt: skip
     return ClusterResult(
         cluster=cluster,
         scores={kind: estimate(list(tasks.values())) for kind, tasks in drawn.items()},
@@ -73,9 +91,12 @@ def _cluster(cluster: str, runs: Mapping[Kind, Mapping[int, Results]]) -> Cluste
 
 
 def _spread(runs: Sequence[Sequence[Scores]], task: str) -> float | None:
-    """The standard deviation over templates, mean over runs; None of one template."""
-    scores = [_of(run, task).per_template() for run in runs]
-    return float(np.mean([one.std(ddof=1) for one in scores])) if len(scores[0]) > 1 else None
+    """The standard deviation over templates (of a direction, where there are several), mean over runs; None of one."""
+    sds = []
+    for scores in (_of(run, task) for run in runs):
+        points = scores.per_template()
+        sds += [points[columns].std(ddof=1) for columns in scores.ways().values() if len(columns) > 1]
+    return float(np.mean(sds)) if sds else None
 
 
 def _chance(results: Results, task: str) -> float | None:
@@ -91,9 +112,9 @@ def _drawn(runs: Sequence[Sequence[Scores]], some: Results) -> dict[str, Drawn]:
     found = {}
     for task in (one.task for one in runs[0]):
         together = [_of(run, task) for run in runs]
-        points = np.array([one.per_template().mean() for one in together])
-        replicates = [drawn.mean(axis=1) for drawn in bootstrap(together, some.replicates, some.seed)]
-        found[task] = Drawn(points, np.stack(replicates))
+        points = np.array([one.mean() for one in together])
+        replicates = [together[0].over_templates(one) for one in bootstrap(together, some.replicates, some.seed)]
+        found[task] = Drawn(points, np.stack(replicates), together[0].document_count)
     return found
 
 

@@ -8,6 +8,8 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from flan_jax.errors import FlanJaxError
+
 Kind = str
 """One of KINDS: which model a figure belongs to."""
 KINDS: tuple[Kind, ...] = ("base", "tuned", "upper")
@@ -16,6 +18,10 @@ MEANING: Mapping[Kind, str] = {
     "tuned": "tuned on the other clusters",
     "upper": "tuned on all clusters",
 }
+
+
+class ReportError(FlanJaxError, RuntimeError):
+    """There is nothing to report on in the directory named, or nothing that can be compared in two."""
 
 
 def name_of(identifier: str) -> str:
@@ -52,6 +58,16 @@ class Estimate:
         return statistics.stdev(self.each) if len(self.each) > 1 else None
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gain(Estimate):
+    """A difference from the base: p of none (two-sided, as the interval), the same adjusted for all clusters reported
+    (Holm), and the true difference that would be found 4 times in 5."""
+
+    p: float
+    p_holm: float
+    detectable: float
+
+
 @dataclasses.dataclass(frozen=True)
 class DatasetResult:
     """One dataset of a held-out cluster: its score under each kind of model, mean and sd over templates and seeds.
@@ -77,7 +93,7 @@ class ClusterResult:
 
     cluster: str
     scores: Mapping[Kind, Estimate]
-    gains: Mapping[Kind, Estimate]
+    gains: Mapping[Kind, Gain]
     datasets: tuple[DatasetResult, ...]
     chance: float | None
 

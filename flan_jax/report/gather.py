@@ -6,19 +6,15 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flan_jax.errors import FlanJaxError
 from flan_jax.evaluation.results import Results
 from flan_jax.report.clusters import cluster_results
 from flan_jax.report.contents import KINDS, Contents, Curve, Kind, MixtureShares, Option, Prompt, Share, name_of
+from flan_jax.report.contents import ReportError as ReportError
 from flan_jax.sweep import Cell, read_cells
 from flan_jax.training.metrics_log import read_metrics
 
 PROMPTS = 5
 """Rendered prompts shown for each cluster."""
-
-
-class ReportError(FlanJaxError, RuntimeError):
-    """There is nothing to report on in the directory named."""
 
 
 def gather(directory: str | os.PathLike[str]) -> Contents:

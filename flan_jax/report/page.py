@@ -1,9 +1,9 @@
 """The report as one HTML file: style and charts inside, nothing fetched, every datum escaped."""
 
-import pathlib
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from flan_jax.evaluation.summary import p_text
 from flan_jax.report import charts
 from flan_jax.report.contents import (
     KINDS,
@@ -11,6 +11,7 @@ from flan_jax.report.contents import (
     ClusterResult,
     Contents,
     Estimate,
+    Gain,
     Kind,
     MixtureShares,
     Option,
@@ -18,41 +19,20 @@ from flan_jax.report.contents import (
     name_of,
     present,
 )
-
-STYLE = pathlib.Path(__file__).with_name("page.css")
-SECTIONS = (
-    ("results", "Held-out clusters"),
-    ("charts", "Cluster by cluster"),
-    ("curves", "Learning curves"),
-    ("mixture", "What was trained on"),
-    ("prompts", "Prompts and scores"),
-    ("run", "What was run"),
-)
+from flan_jax.report.document import Row, Section, document, scrolling, table
 
 
 def render(contents: Contents) -> str:
     """The whole page."""
-    drawn = {
-        "results": _results(contents.clusters),
-        "charts": _charts(contents.clusters),
-        "curves": _curves(contents),
-        "mixture": _mixtures(contents.mixtures),
-        "prompts": "".join(_prompts(cluster, prompts) for cluster, prompts in contents.prompts.items()),
-        "run": _run(contents),
-    }
-    present = [(name, heading) for name, heading in SECTIONS if drawn[name]]
-    links = "".join(f'<a href="#{name}">{heading}</a>' for name, heading in present)
-    sections = "".join(
-        f'<section aria-labelledby="{name}"><h2 id="{name}">{heading}</h2>{drawn[name]}</section>'
-        for name, heading in present
+    sections = (
+        Section("results", "Held-out clusters", _results(contents.clusters)),
+        Section("charts", "Cluster by cluster", _charts(contents.clusters)),
+        Section("curves", "Learning curves", _curves(contents)),
+        Section("mixture", "What was trained on", _mixtures(contents.mixtures)),
+        Section("prompts", "Prompts and scores", "".join(_prompts(c, ps) for c, ps in contents.prompts.items())),
+        Section("run", "What was run", _run(contents)),
     )
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(contents.title)}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>{STYLE.read_text()}</style></head><body><main>"
-        f"<header><h1>{escape(contents.title)}</h1>{_lead(contents.clusters)}"
-        f'<nav aria-label="On this page">{links}</nav></header>{sections}</main></body></html>\n'
-    )
+    return document(contents.title, _lead(contents.clusters), sections)
 
 
 def _lead(clusters: Sequence[ClusterResult]) -> str:
@@ -82,21 +62,24 @@ def _lead(clusters: Sequence[ClusterResult]) -> str:
 def _results(clusters: Sequence[ClusterResult]) -> str:
     kinds = present(*(c.scores for c in clusters))
     gained = present(*(c.gains for c in clusters))
-    heads = "".join(
-        f'<th scope="col">{kind}</th>' + (f'<th scope="col">{kind} − base</th>' if kind in gained else "")
-        for kind in kinds
-    )
-    rows = "".join(
-        f'<tr><th scope="row">{escape(name_of(c.cluster))}{_chance(c.chance)}</th>'
-        + "".join(
-            _estimate(c.scores.get(kind)) + (_gain(c.gains.get(kind)) if kind in gained else "") for kind in kinds
-        )
-        + "</tr>"
-        for c in clusters
-    )
+    heads = ["held-out cluster"]
+    for kind in kinds:
+        heads += [kind, f"{kind} − base"] if kind in gained else [kind]
+
+    def cells(c: ClusterResult) -> tuple[str, ...]:
+        found = []
+        for kind in kinds:
+            found += [_estimate(c.scores.get(kind)), *([_gain(c.gains.get(kind))] if kind in gained else [])]
+        return tuple(found)
+
+    rows = [Row(f"{escape(name_of(c.cluster))}{_chance(c.chance)}", cells(c)) for c in clusters]
     about = f"Score in points of 100, mean over templates and datasets; {_covered(clusters)}"
-    table = f'<table><thead><tr><th scope="col">held-out cluster</th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-    return f'<p class="soft">{about}</p>' + _key(kinds) + _scroll("Scores of held-out clusters", table)
+    if gained:
+        about += (
+            "  p is of no difference, adjusted for the number of clusters (Holm); detectable is the true difference "
+            "that would be found 4 times in 5."
+        )
+    return f'<p class="soft">{about}</p>' + _key(kinds) + table("Scores of held-out clusters", heads, rows)
 
 
 def _covered(clusters: Sequence[ClusterResult]) -> str:
@@ -126,31 +109,27 @@ def _charts(clusters: Sequence[ClusterResult]) -> str:
 def _datasets(clusters: Sequence[ClusterResult]) -> str:
     """Every dataset and every seed, folded away."""
     kinds = present(*(c.scores for c in clusters))
-    heads = "".join(f'<th scope="col">{kind}</th>' for kind in kinds)
-    bodies = []
+    rows = []
     for c in clusters:
         each = {kind: c.scores[kind].each if kind in c.scores else () for kind in kinds}
-        cells = "".join(f"<td>{_each(each[kind]) or '–'}</td>" for kind in kinds)
         many = " <small>(each seed)</small>" if any(len(scores) > 1 for scores in each.values()) else ""
-        rows = [f'<tr class="head"><th scope="rowgroup">{escape(name_of(c.cluster))}{many}</th>{cells}</tr>']
+        rows.append(
+            Row(f"{escape(name_of(c.cluster))}{many}", tuple(_each(each[kind]) or "–" for kind in kinds), "head")
+        )
         for d in c.datasets:
             chance = "" if d.chance is None else f"; chance {d.chance:.0f}"
             about = f"{escape(d.metric)}, {d.examples} examples × {d.templates} templates{chance}"
-            rows.append(
-                f'<tr><th scope="row" class="part">{escape(d.task)}<small>{about}</small></th>'
-                + "".join(_with_spread(d.means.get(kind), d.sds.get(kind)) for kind in kinds)
-                + "</tr>"
-            )
-        bodies.append(f"<tbody>{''.join(rows)}</tbody>")
-    table = f'<table><thead><tr><th scope="col">dataset</th>{heads}</tr></thead>{"".join(bodies)}</table>'
-    return f"<details><summary>Every dataset</summary>{_scroll('Scores of every dataset', table, plain=True)}</details>"
+            cells = tuple(_with_spread(d.means.get(kind), d.sds.get(kind)) for kind in kinds)
+            rows.append(Row(f"{escape(d.task)}<small>{about}</small>", cells, "part"))
+    inner = table("Scores of every dataset", ["dataset", *kinds], rows, plain=True)
+    return f"<details><summary>Every dataset</summary>{inner}</details>"
 
 
 def _with_spread(estimate: Estimate | None, sd: float | None) -> str:
     if estimate is None:
-        return "<td>–</td>"
+        return "–"
     spread = "" if sd is None else f"<small>± {sd:.1f} over templates</small>"
-    return f"<td>{estimate.value:.1f}{spread}</td>"
+    return f"{estimate.value:.1f}{spread}"
 
 
 def _curves(contents: Contents) -> str:
@@ -205,8 +184,8 @@ def _prompt(prompt: Prompt) -> str:
         best = {kind: max(option.scores[kind] for option in prompt.options) for kind in kinds}
         rows = "".join(_option(option, kinds, best) for option in prompt.options)
         about = '<th scope="col">option (log-probability, nats)</th>'
-        table = f'<table class="options"><thead><tr>{about}{heads}</tr></thead><tbody>{rows}</tbody></table>'
-        return body + _scroll("Scores of the options", table, plain=True) + "</article>"
+        inner = f'<table class="options"><thead><tr>{about}{heads}</tr></thead><tbody>{rows}</tbody></table>'
+        return body + scrolling("Scores of the options", inner, plain=True) + "</article>"
     answers = "".join(
         f"<dt>{kind} wrote</dt><dd>{escape(prompt.answers[kind])}</dd>" for kind in present(prompt.answers)
     )
@@ -240,31 +219,25 @@ def _key(kinds: Sequence[Kind]) -> str:
     return f'<ul class="key">{items}</ul>'
 
 
-def _scroll(name: str, table: str, plain: bool = False) -> str:
-    """A table that scrolls by itself where it is too wide, reachable by keyboard."""
-    return (
-        f'<div class="scroll{" plain" if plain else ""}" role="region" aria-label="{name}" tabindex="0">{table}</div>'
-    )
-
-
 def _estimate(estimate: Estimate | None) -> str:
     if estimate is None:
-        return "<td>–</td>"
+        return "–"
     bounds = f"<small>{estimate.low:.1f}–{estimate.high:.1f}</small>"
-    return f"<td>{estimate.value:.1f}{bounds}{_spread(estimate)}</td>"
+    return f"{estimate.value:.1f}{bounds}{_spread(estimate)}"
 
 
 def _chance(chance: float | None) -> str:
     return "" if chance is None else f"<small class=chance>chance {chance:.1f}</small>"
 
 
-def _gain(gain: Estimate | None) -> str:
+def _gain(gain: Gain | None) -> str:
     if gain is None:
-        return "<td>–</td>"
+        return "–"
     style = "up" if gain.low > 0 else "down" if gain.high < 0 else "soft"
     bounds = f"<small>{gain.low:+.1f} to {gain.high:+.1f}</small>"
+    tests = f"<small>p {p_text(gain.p_holm)}; detectable {gain.detectable:.1f}</small>".replace("p <", "p &lt;")
     each = f'<small class="seeds">{_each(gain.each, "+")}</small>' if len(gain.each) > 1 else ""
-    return f'<td><span class="{style}">{gain.value:+.1f}</span>{bounds}{each}{_spread(gain)}</td>'
+    return f'<span class="{style}">{gain.value:+.1f}</span>{bounds}{tests}{each}{_spread(gain)}'
 
 
 def _each(seeds: Sequence[float], sign: str = "") -> str:

@@ -112,12 +112,12 @@ SQUAD_V2 = Dataset(
     fields=_squad_v2,
     field_names=("title", "context", "question"),
     kind="generation",
-    metrics=("squad",),
+    metrics=("squad_v2",),
     licence="CC BY-SA 4.0",
     citation="Rajpurkar et al. 2018",
     template_group="flan2021/squad_v2",
     family="squad",
-    caveats='A question without an answer is right when the model writes "unanswerable", not when it writes nothing.',
+    caveats='A question without an answer is right when the model writes "unanswerable", or nothing.',
 )
 
 DROP = Dataset(
@@ -129,12 +129,12 @@ DROP = Dataset(
     fields=_drop,
     field_names=("passage", "question"),
     kind="generation",
-    metrics=("squad",),
+    metrics=("squad", "drop"),
     licence="CC BY-SA 4.0",
     citation="Dua et al. 2019",
     template_group="flan2021/drop",
-    caveats="Scored with SQuAD's F1, as FLAN does, against the answers of all annotators: DROP's own F1 also aligns "
-    "several spans and treats numbers apart. TFDS keeps the first of several spans, and no date without a day.",
+    caveats="Scored with SQuAD's F1, as FLAN does, against the answers of all annotators, and with DROP's own beside "
+    "it, which treats numbers apart. TFDS keeps the first of several spans, and no date without a day.",
 )
 
 MULTIRC = Dataset(
@@ -146,14 +146,15 @@ MULTIRC = Dataset(
     fields=_multirc,
     field_names=("paragraph", "question", "response"),
     kind="classification",
-    metrics=("f1", "accuracy"),
+    metrics=("multirc", "accuracy"),
     labels=Labels("label", ("False", "True")),
     licence="no explicit licence; SuperGLUE: research use",
     citation="Khashabi et al. 2018 (SuperGLUE)",
     template_group="flan2021/multirc",
     caveats="An example is one reply to a question; several replies to a question may be right. Its f1 is SuperGLUE's "
-    "F1a, over all replies; SuperGLUE's exact match, of all replies to a question, is not scored. The last rows of "
-    "train are the validation, so the paragraph at the boundary may occur in both.",
+    "F1a, over all replies, and multirc_em SuperGLUE's exact match, of all replies to a question. Where only some "
+    "examples are asked, a question's replies may be cut. The last rows of train are the validation, so the paragraph "
+    "at the boundary may occur in both.",
 )
 
 OPENBOOKQA = Dataset(

@@ -11,7 +11,8 @@ _PLACEHOLDER = re.compile(r"\S*@placeholder")
 
 def _record(x: Row) -> Fields | Drop:
     """The query is cut at the word with the gap: what stands before it ends the prompt, and an option is a name with
-    the rest of the query.  The highlights that end a passage are cut off, unless nothing else is there."""
+    the rest of the query.  `rest` is that, gap and all, for the metrics, which score the name alone.  The highlights
+    that end a passage are cut off, unless nothing else is there."""
     query = x["query"].strip()
     gap = _PLACEHOLDER.search(query)
     if not gap:
@@ -36,6 +37,7 @@ def _record(x: Row) -> Fields | Drop:
         "passage": passage,
         "beginning": beginning,
         "unfinished": f"{beginning} ...".lstrip(),
+        "rest": query[gap.start() :],
         "options": tuple(map(completed, entities)),
         "answer": references[0],
         "references": references,
@@ -60,7 +62,7 @@ RECORD = Dataset(
     fields=_record,
     field_names=("passage", "beginning", "unfinished"),
     kind="classification",
-    metrics=("squad_em", "squad_f1"),
+    metrics=("record",),
     licence="no explicit licence; SuperGLUE: research use",
     citation="Zhang et al. 2018 (SuperGLUE)",
     template_group="flan2021/record",

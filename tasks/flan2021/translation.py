@@ -2,13 +2,13 @@
 
 A pair is one dataset: English is the source and the other language the target, and some templates ask for one
 direction, some for the other.  Neither is turned around, for the target is a translation either way, and each has its
-own target as its only reference; the results keep the directions apart because they keep templates apart.
+own target as its only reference.  Results give every direction its own figures, and the dataset the mean of the two.
 """
 
 from ..dataset import Dataset, Drop, Fields, Row, Tfds
 from ..splits import Rows, official
 
-TWO_WAYS = "Some templates ask for a translation into English, others for one out of it: read scores by template."
+TWO_WAYS = "Some templates translate into English, others out of it: each direction is scored, and the mean of both."
 CZENG = "czeng16pre.deduped-ignoring-sections.txt.gz (CzEng 1.6pre; register at http://ufal.mff.cuni.cz/czeng)"
 YANDEX = "1mcorpus.zip (Yandex's English-Russian parallel corpus, from https://translate.yandex.ru/corpus)"
 
@@ -42,6 +42,11 @@ def _pair(
         citation=citation,
         template_group=f"flan2021/{group}",
         caveats=caveats,
+        directions={
+            "source_text": f"{language} to English",
+            "target_text": f"English to {language}",
+            "answer": f"English to {language}",
+        },
     )
 
 

@@ -9,6 +9,7 @@ from flan_jax.report.contents import (
     Curve,
     DatasetResult,
     Estimate,
+    Gain,
     MixtureShares,
     Option,
     Prompt,
@@ -27,6 +28,11 @@ def estimate(mean: float, half: float, seeds: int, left_out: int = 0) -> Estimat
     return Estimate(mean, mean - half, mean + half, each, left_out)
 
 
+def gain(mean: float, half: float, seeds: int, left_out: int = 0) -> Gain:
+    like = estimate(mean, half, seeds, left_out)
+    return Gain(like.value, like.low, like.high, like.each, left_out, p=0.004, p_holm=0.048, detectable=1.43 * half)
+
+
 def example_contents(clusters: tuple[str, ...] = CLUSTERS, seeds: int = 3) -> Contents:
     """A page's worth of figures; texts from data hold HTML that must not become markup."""
     results, prompts = [], {}
@@ -34,7 +40,7 @@ def example_contents(clusters: tuple[str, ...] = CLUSTERS, seeds: int = 3) -> Co
         base, tuned, upper = 33.0 + 2 * index, 45.0 + 3 * index - 5 * (index % 4), 60.0 + 2.5 * index
         means = {"base": base, "tuned": tuned, "upper": upper}
         scores = {kind: estimate(means[kind], 3, seeds) for kind in KINDS}
-        gains = {kind: estimate(means[kind] - base, 4, seeds - index % 2, index % 2) for kind in KINDS[1:]}
+        gains = {kind: gain(means[kind] - base, 4, seeds - index % 2, index % 2) for kind in KINDS[1:]}
         tasks = tuple(
             DatasetResult(f"microworld_{cluster}_{name}", "accuracy", 200, 10, scores, dict.fromkeys(KINDS, 2.5), 50.0)
             for name in ("plain", "hard")

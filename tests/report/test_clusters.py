@@ -64,3 +64,14 @@ def test_only_seeds_that_both_have_are_compared_and_the_others_counted():
     assert cluster.scores["tuned"].left_out == 1
     del cells[Cell("base", "nli", 0)]
     assert cluster_results(cells)[0].gains == {}
+
+
+def test_p_values_are_adjusted_for_the_number_of_clusters():
+    cells = {}
+    for cluster, better in (("nli", 0.75), ("misc", 0.6), ("sentiment", 0.5)):
+        cells[Cell("base", cluster, 0)] = results({"a": 0.5, "b": 0.5}, 0)
+        cells[Cell("tuned", cluster, 0)] = results({"a": better, "b": better}, 0)
+    gains = {cluster.cluster: cluster.gains["tuned"] for cluster in cluster_results(cells)}
+    assert gains["nli"].p < 0.05 and gains["nli"].p_holm == pytest.approx(3 * gains["nli"].p)
+    assert gains["nli"].p_holm <= gains["misc"].p_holm <= gains["sentiment"].p_holm
+    assert gains["sentiment"].p == pytest.approx(1.0) and gains["nli"].detectable > 5

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from flan_jax.data.sentencepiece_vocabulary import train_sentencepiece
-from flan_jax.data.tokenizer_json import TokenizerJsonVocabulary
-from flan_jax.data.vocabulary import ByteVocabulary
+from flan_jax.data.vocabulary import ByteVocabulary, load_vocabulary
 from flan_jax.report.browse.token_text import TokenText
 
 TEXTS = [
@@ -42,7 +41,7 @@ def vocabularies(tmp_path_factory):
     folder = tmp_path_factory.mktemp("v")
     text = ["the red lamp in the old mill and the mill"] * 40
     sentencepiece = train_sentencepiece(text, 285, folder / "v.model")
-    return {"bytes": ByteVocabulary(), "spm": sentencepiece, "json": TokenizerJsonVocabulary(byte_level(folder))}
+    return {"bytes": ByteVocabulary(), "spm": sentencepiece, "json": load_vocabulary(str(byte_level(folder)))}
 
 
 @pytest.mark.parametrize("kind", ["bytes", "spm", "json"])

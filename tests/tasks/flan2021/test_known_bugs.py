@@ -143,10 +143,11 @@ def test_03_record_scores_the_best_of_its_right_answers():
     right, other, wrong = made["references"][0], made["references"][1], made["options"][0]
 
     def score(prediction: str) -> float:
-        return float(primary.score(primary.statistics([prediction], [made["references"]]).sum(axis=0)))
+        statistics = primary.statistics([prediction], [made["references"]], [made[primary.field]])
+        return float(primary.score(statistics.sum(axis=0)))
 
     assert score(right) == score(other) == 100
-    assert score(wrong) < 100
+    assert score(wrong) == 0
 
 
 # 4. The three classes reached the metric as texts, so F1 was always 0.
