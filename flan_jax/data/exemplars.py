@@ -70,7 +70,7 @@ def special_tokens(vocabulary: Vocabulary, few_shot: FewShot, with_exemplars: bo
 
     Raises ExemplarError if the vocabulary has no tokens for a separator.
     """
-    word = vocabulary.leading + "Next"
+    word = vocabulary.opening("Next")
     return SpecialTokens(
         vocabulary.pad_id,
         vocabulary.bos_id,
@@ -209,7 +209,7 @@ def repertoire(
     row = usable[(tokens[usable] <= few_shot.budget) & np.isin(train.template[usable], templates)]
     same = few_shot.templates == "same"
     # of all rows, not of those asked alone: one that asks the same as two others must not move them when it is asked
-    asks = same_questions(_hashes(task, train.question, questions.question))
+    asks = same_questions(hashes_of_both(task, train.question, questions.question))
     by_group = [np.searchsorted(templates, t) if same else np.zeros(len(t), np.int64) for t in (
         train.template[row], questions.template[asked]
     )]  # fmt: skip
@@ -231,9 +231,13 @@ def repertoire(
     )
 
 
-def _hashes(
+def hashes_of_both(
     task: str, train: UInt64[np.ndarray, "R K1"], questions: UInt64[np.ndarray, "N K2"]
 ) -> UInt64[np.ndarray, "RN K"]:
+    """The hashes of what the train rows ask, then those of the questions.
+
+    Raises ExemplarError if they cannot be compared.
+    """
     if train.shape[1] != questions.shape[1]:
         raise ExemplarError(
             f"{task}: its train split and the one to be asked were rendered from different templates, so it cannot be "

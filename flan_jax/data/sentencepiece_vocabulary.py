@@ -4,7 +4,7 @@ import io
 import itertools
 import pathlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import sentencepiece
@@ -25,24 +25,45 @@ class SentencePieceVocabulary:
     kind = "sentencepiece"
     pad_id = 0
 
-    def __init__(self, path: str | pathlib.Path):
-        """Raises VocabularyError if the file is not a SentencePiece model or defines no end-of-sentence id."""
+    def __init__(
+        self,
+        path: str | pathlib.Path,
+        special: tuple[int, int | None] | None = None,
+        *,
+        prefix: bool | None = None,
+        size: int | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ):
+        """special: ids of EOS and BOS; those the model defines, where not given.   prefix: is it used with a dummy
+        prefix?  None: if it was trained so.   size: ids with those of added tokens.   files: see `Vocabulary`.
+
+        Raises VocabularyError if the file is not a SentencePiece model or defines no end-of-sentence id.
+        """
         self._processor = sentencepiece.SentencePieceProcessor()
         try:
-            self._content = pathlib.Path(path).read_bytes()
-            self._processor.LoadFromSerializedProto(self._content)
+            self.content = pathlib.Path(path).read_bytes()
+            self._processor.LoadFromSerializedProto(self.content)
         except (OSError, RuntimeError) as error:
             raise VocabularyError(f"{path} is not a SentencePiece model ({error}); set --gin.VOCABULARY") from error
-        self.size = self._processor.GetPieceSize()
-        self.eos_id = self._processor.eos_id()
-        if self.eos_id < 0:
-            raise VocabularyError(f"{path} has no end-of-sentence id; train it with one, or set --gin.VOCABULARY")
-        self.bos_id = self._processor.bos_id() if self._processor.bos_id() >= 0 else None
-        bare, spaced = self._processor.Encode(["a", " a"], out_type=str)
-        self.leading = " " if bare == spaced and bare[0].startswith(_SPACE) else ""
+        self._pieces = self._processor.GetPieceSize()
+        self.size = max(self._pieces, size or 0)
+        self.eos_id, self.bos_id = special or self._own_special(path)
+        trained = self._processor.Encode("a", out_type=str)[0].startswith(_SPACE)
+        self.leading = " " if (trained if prefix is None else prefix) else ""
         self._processor.OverrideNormalizerSpec(add_dummy_prefix="false", remove_extra_whitespaces="false")
-        self.digest = vocabulary_digest(self.kind, self.eos_id, self.bos_id, self._content)
-        self._words = _Words(self._processor) if _splits_into_words(self._processor, self._content) else None
+        self.files: Mapping[str, bytes] = dict(files or {})
+        rule = b"" if prefix in (None, trained) else b"\0other prefix"
+        self.digest = vocabulary_digest(self.kind, self.eos_id, self.bos_id, self.content + rule)
+        self._words = _Words(self._processor) if _splits_into_words(self._processor, self.content) else None
+
+    def _own_special(self, path: str | pathlib.Path) -> tuple[int, int | None]:
+        eos_id, bos_id = self._processor.eos_id(), self._processor.bos_id()
+        if eos_id < 0:
+            raise VocabularyError(f"{path} has no end-of-sentence id; train it with one, or set --gin.VOCABULARY")
+        return eos_id, bos_id if bos_id >= 0 else None
+
+    def opening(self, text: str) -> str:
+        return text and self.leading + text
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         if self._words is None:
@@ -51,10 +72,18 @@ class SentencePieceVocabulary:
         return [list(itertools.chain.from_iterable(map(ids, _WORD.findall(text)))) for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
-        return self._processor.Decode([int(i) for i in ids if 0 <= i < self.size])
+        return self._processor.Decode([int(i) for i in ids if 0 <= i < self._pieces])
+
+    def token_id(self, token: str) -> int | None:
+        index = self._processor.PieceToId(token)
+        return index if index != self._processor.unk_id() or token == self._processor.IdToPiece(index) else None
+
+    def token(self, index: int) -> str:
+        return self._processor.IdToPiece(index)
 
     def save(self, directory: str | pathlib.Path) -> None:
-        save_vocabulary(self, directory, FILE, self._content)
+        same = [name for name, content in self.files.items() if content == self.content]
+        save_vocabulary(self, directory, (same or [FILE])[0], self.content)
 
 
 class _Words(dict[str, list[int]]):
@@ -76,16 +105,22 @@ class _Words(dict[str, list[int]]):
         return ids
 
 
+def read_model(content: bytes) -> Any:
+    """The ModelProto: pieces and the settings of trainer and normaliser."""
+    from sentencepiece import sentencepiece_model_pb2
+
+    model: Any = getattr(sentencepiece_model_pb2, "ModelProto")()  # noqa: B009 - made at run time, unknown to checkers
+    model.ParseFromString(content)
+    return model
+
+
 def _splits_into_words(processor: Any, content: bytes) -> bool:
     """Are the ids of a text those of its words, one after the other?
 
     They are in a BPE without normalisation of which no piece spans two words or stands across a newline: merges look at
     neighbours only.  Not in a unigram model, where the sums of a whole text decide between paths.
     """
-    from sentencepiece import sentencepiece_model_pb2
-
-    model: Any = getattr(sentencepiece_model_pb2, "ModelProto")()  # noqa: B009 - made at run time, unknown to checkers
-    model.ParseFromString(content)
+    model = read_model(content)
     if model.trainer_spec.model_type != model.trainer_spec.BPE or model.normalizer_spec.precompiled_charsmap:
         return False
     unknown = processor.unk_id()  # runs of unknown characters are one id, which must not reach across

@@ -116,8 +116,8 @@ class TokenColumns:
         targets: list[str] = batch.column("targets").to_pylist()
         options: list[list[str]] = batch.column("options").to_pylist()
         if vocabulary.leading:
-            targets = [t if i else vocabulary.leading + t for i, t in zip(inputs, targets, strict=True)]
-            inputs = [i and vocabulary.leading + i for i in inputs]
+            targets = [t if i else vocabulary.opening(t) for i, t in zip(inputs, targets, strict=True)]
+            inputs = [vocabulary.opening(i) for i in inputs]
         target_ids = _encode_distinct(vocabulary, targets)
         self.inputs.append(vocabulary.encode(inputs))
         self.targets.append(target_ids)

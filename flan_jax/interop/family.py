@@ -13,7 +13,7 @@ from .tensors import Tensor
 from .windows import shortest_pattern
 
 # How a model is run: no matter of what it computes.
-RUN = ("dtype", "param_dtype", "scan_layers", "remat", "attention")
+RUN = ("padded_vocab_size", "dtype", "param_dtype", "scan_layers", "remat", "attention")
 # What is written anew, or speaks of files that are not exported.
 BOOKKEEPING = ("_name_or_path", "auto_map", "dtype", "torch_dtype", "transformers_version")
 IDS = ("bos_token_id", "eos_token_id", "pad_token_id")

@@ -20,6 +20,7 @@ from .families import family
 from .family import Family, read_config
 from .safetensors_files import Stored, read_headers
 from .tensors import Shape, Tensor, flat, one_layer
+from .vocabulary_rows import Lengthened, vocabulary_axes
 
 HEADS = ("lm_head.weight", "embed_out.weight")
 
@@ -63,31 +64,57 @@ def read_source(directory: str | pathlib.Path) -> Source:
     return Source(directory, found, read_config(found, values, str(path)), values)
 
 
-def import_hf(source: Source, *, param_dtype: str = "float32", shardings: Any = None) -> tuple[DecoderConfig, Params]:
+def import_hf(
+    source: Source,
+    *,
+    param_dtype: str = "float32",
+    vocab_size: int | None = None,
+    padded_vocab_size: int | None = None,
+    shardings: Any = None,
+    advance: Callable[[int, int], object] = lambda done, total: None,
+) -> tuple[DecoderConfig, Params]:
     """(configuration, parameters) of a checkpoint, its weights cast to `param_dtype`.
 
-    `shardings` is a tree like the parameters (`training.partitioning.shardings`); None: all on the first device.  The
-    files are mapped, and a host reads what its devices hold: besides the parameters, one tensor is in memory at a time.
+    `vocab_size` (None: its own) may be more than the checkpoint's, for tokens added to its tokenizer, which begin as
+    the mean of those there; `padded_vocab_size` is as in DecoderConfig.  `shardings` is a tree like the parameters that
+    this makes (`training.partitioning.shardings`); None: all on the first device.  The files are mapped, and a host
+    reads what its devices hold: besides the parameters, one tensor is in memory at a time.  `advance` is told, after
+    every tensor, how many bytes of all in the files are read.
     Everything is checked before anything is read: raises BadCheckpoint naming a tensor that is missing, unknown or of
     another shape, and files that are damaged or pickled.
     """
-    config = dataclasses.replace(source.config, param_dtype=param_dtype)
+    vocab_size = vocab_size or source.config.vocab_size
+    if vocab_size < source.config.vocab_size:
+        raise BadCheckpoint(
+            f"vocab_size={vocab_size} is less than the {source.config.vocab_size} of {source.directory}"
+        )
+    config = dataclasses.replace(
+        source.config, param_dtype=param_dtype, vocab_size=vocab_size, padded_vocab_size=padded_vocab_size
+    )
     abstract = abstract_params(config)
-    shapes = {path: leaf.shape for path, leaf in flat(abstract).items()}
-    pieces = find_pieces(source, read_headers(source.directory), shapes)
+    stored_shapes, shapes = (
+        {path: leaf.shape for path, leaf in flat(tree).items()} for tree in (abstract_params(source.config), abstract)
+    )
+    pieces = find_pieces(source, read_headers(source.directory), stored_shapes)
+    axes = vocabulary_axes(config)
     placed = {path: SingleDeviceSharding(jax.devices()[0]) for path in shapes}
     placed = placed if shardings is None else flat(shardings)
     made: dict[str, jax.Array] = {}
+    done, total = 0, sum(piece.stored.bytes for piece in pieces)
     for tensor, stored, layer in pieces:
-        parts = [one_layer(path, shapes[path]) for path in tensor.parameters]
+        parts = [one_layer(path, stored_shapes[path]) for path in tensor.parameters]
         for path, part in zip(tensor.parameters, tensor.split(stored.mapped(), parts), strict=True):
             if layer is None:
+                if part.shape != shapes[path]:
+                    part = Lengthened(part, axes[path], vocab_size, config.vocab_rows, param_dtype)
                 made[path] = place(part, placed[path], param_dtype)
                 continue
             if path not in made:
                 made[path] = empty(shapes[path], param_dtype, placed[path])()
             value = place(part, without_layers(placed[path], len(shapes[path])), param_dtype)
             made[path] = put_layer(placed[path])(made[path], value, layer)
+        done += stored.bytes
+        advance(done, total)
     return config, jax.tree_util.tree_unflatten(jax.tree.structure(abstract), [made[path] for path in flat(abstract)])
 
 
@@ -148,7 +175,7 @@ def _drop_equal_head(source: Source, rest: dict[str, Stored], embedding: Stored)
             )
 
 
-def place(view: np.ndarray, sharding: Sharding, dtype: str) -> jax.Array:
+def place(view: np.ndarray | Lengthened, sharding: Sharding, dtype: str) -> jax.Array:
     """An array on the devices, each of which gets, cast, the part of the view that it holds, and no more is read."""
     parts: dict[Any, np.ndarray] = {}  # devices that hold the same part share it
 

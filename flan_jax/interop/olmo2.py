@@ -1,6 +1,6 @@
 """OLMo 2 (Walsh et al. 2025): LLaMA with norms behind the branches, and queries and keys normalised over their width.
 
-Tokenizer: byte-level BPE without BOS; `<|endoftext|>` (50279) ends a document, padding id 1.
+Tokenizer: byte-level BPE without BOS; `<|endoftext|>` (100257) ends a document, padding id 100277.
 """
 
 from typing import Any

@@ -38,6 +38,11 @@ class Stored:
     shape: tuple[int, ...]
     dtype: str
 
+    @property
+    def bytes(self) -> int:
+        """What it takes of its file; 0 for a dtype that is not read."""
+        return math.prod(self.shape) * DTYPES[self.dtype].itemsize if self.dtype in DTYPES else 0
+
     def mapped(self) -> np.ndarray:
         """The tensor, mapped read-only: bytes come from the disk when they are looked at, and go when it is let go.
 
@@ -153,7 +158,7 @@ def write_files(directory: pathlib.Path, tensors: Sequence[Planned], dtype: str,
     names = [ONE] if len(shards) == 1 else [f"model-{i:05}-of-{len(shards):05}.safetensors" for i in _from_1(shards)]
     for name, shard in zip(names, shards, strict=True):
         with atomic_file(directory / name) as file:
-            _write_file(file, shard, dtype)
+            write_file(file, shard, dtype)
     if len(shards) > 1:
         total = sum(math.prod(tensor.shape) * size for tensor in tensors)
         held = {tensor.name: name for name, shard in zip(names, shards, strict=True) for tensor in shard}
@@ -180,7 +185,7 @@ def _shards(tensors: Sequence[Planned], size: int, most: int) -> Iterator[list[P
     yield shard
 
 
-def _write_file(file: HashingWriter, tensors: Sequence[Planned], dtype: str) -> None:
+def write_file(file: HashingWriter, tensors: Sequence[Planned], dtype: str) -> None:
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # without it transformers does not know whose it is
     at = 0
     for tensor in tensors:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from flan_jax.data.sentencepiece_vocabulary import SentencePieceVocabulary, train_sentencepiece
-from flan_jax.data.tokenizer_json import TokenizerJsonVocabulary
 from flan_jax.data.vocabulary import ByteVocabulary, Vocabulary, VocabularyError, load_vocabulary
 
 SEQIO_MODEL = "test_data/sentencepiece/sentencepiece.model"  # has a dummy prefix, as T5's
@@ -58,7 +57,7 @@ def llama_like(folder: pathlib.Path) -> pathlib.Path:
 
 
 def test_each_kind_is_a_vocabulary(sentencepiece, tmp_path):
-    for vocabulary in (ByteVocabulary(), sentencepiece, TokenizerJsonVocabulary(byte_level(tmp_path))):
+    for vocabulary in (ByteVocabulary(), sentencepiece, load_vocabulary(str(byte_level(tmp_path)))):
         assert isinstance(vocabulary, Vocabulary)
         assert vocabulary.pad_id == 0 and vocabulary.eos_id >= 0 and vocabulary.bos_id is None
 
@@ -79,14 +78,14 @@ def test_sentencepiece_gives_the_text_back(sentencepiece, text):
 
 
 def test_byte_level_tokenizer_gives_the_text_back(tmp_path):
-    vocabulary = TokenizerJsonVocabulary(byte_level(tmp_path))
+    vocabulary = load_vocabulary(str(byte_level(tmp_path)))
     for text in (" yes", "a  b\n", "Zürich 東京"):
         assert vocabulary.decode([*vocabulary.encode([text])[0], vocabulary.eos_id]) == text
 
 
 def test_encoding_apart_equals_encoding_together(sentencepiece, tmp_path):
     inputs = [text.rstrip() for text in sentences()]
-    for vocabulary in (ByteVocabulary(), sentencepiece, TokenizerJsonVocabulary(byte_level(tmp_path))):
+    for vocabulary in (ByteVocabulary(), sentencepiece, load_vocabulary(str(byte_level(tmp_path)))):
         [target] = vocabulary.encode([" the old mill"])
         joint = vocabulary.encode([text + " the old mill" for text in inputs])
         assert [ids + target for ids in vocabulary.encode(inputs)] == joint
@@ -132,13 +131,25 @@ def test_no_text_to_train_on(tmp_path):
 def test_a_saved_vocabulary_loads_the_same(sentencepiece, tmp_path):
     (tmp_path / "hf").mkdir()
     for number, vocabulary in enumerate(
-        (ByteVocabulary(), sentencepiece, TokenizerJsonVocabulary(llama_like(tmp_path / "hf")))
+        (ByteVocabulary(), sentencepiece, load_vocabulary(str(llama_like(tmp_path / "hf"))))
     ):
         vocabulary.save(tmp_path / str(number))
         loaded = load_vocabulary(str(tmp_path / str(number)))
         assert loaded.digest == vocabulary.digest
         assert (loaded.eos_id, loaded.bos_id, loaded.size) == (vocabulary.eos_id, vocabulary.bos_id, vocabulary.size)
         assert loaded.encode(["a mill"]) == vocabulary.encode(["a mill"])
+
+
+def test_directories_saved_before_there_were_files_still_load(sentencepiece, tmp_path):
+    (tmp_path / "hf").mkdir()
+    fast = load_vocabulary(str(llama_like(tmp_path / "hf")))
+    for number, vocabulary in enumerate((ByteVocabulary(), sentencepiece, fast)):
+        vocabulary.save(tmp_path / str(number))
+        path = tmp_path / str(number) / "vocabulary.json"
+        manifest = json.loads(path.read_text())
+        path.write_text(json.dumps({name: manifest[name] for name in manifest if name not in ("files", "leading")}))
+        loaded = load_vocabulary(str(tmp_path / str(number)))
+        assert loaded.digest == vocabulary.digest and loaded.leading == vocabulary.leading and not loaded.files
 
 
 def test_a_saved_vocabulary_that_was_changed_is_refused(sentencepiece, tmp_path):
@@ -157,23 +168,23 @@ def test_a_dummy_prefix_is_left_off_and_told(tmp_path):
 
 def test_llama_like_tokenizer(tmp_path):
     path = llama_like(tmp_path)
-    vocabulary, original = TokenizerJsonVocabulary(path), Tokenizer.from_file(str(path))
+    vocabulary, original = load_vocabulary(str(path)), Tokenizer.from_file(str(path))
     assert vocabulary.leading == " " and vocabulary.bos_id == 1 and vocabulary.eos_id == 2
     [inputs], [targets] = vocabulary.encode([vocabulary.leading + "mira keeps"]), vocabulary.encode([" a lamp"])
     assert [vocabulary.bos_id, *inputs, *targets] == original.encode("mira keeps a lamp").ids
 
 
 def test_special_tokens_in_a_text_are_plain_text(sentencepiece, tmp_path):
-    for vocabulary in (sentencepiece, TokenizerJsonVocabulary(llama_like(tmp_path))):
+    for vocabulary in (sentencepiece, load_vocabulary(str(llama_like(tmp_path)))):
         assert vocabulary.eos_id not in vocabulary.encode(["ends </s> here"])[0]
 
 
 def test_end_of_document_is_read_from_the_config_beside_the_tokenizer(tmp_path):
     path = byte_level(tmp_path, eos="<stop>")
     with pytest.raises(VocabularyError, match=r"tokenizer_config\.json"):
-        TokenizerJsonVocabulary(path)
+        load_vocabulary(str(path))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "<stop>"}}))
-    assert TokenizerJsonVocabulary(path).eos_id == 0
+    assert load_vocabulary(str(path)).eos_id == 0
 
 
 @pytest.mark.parametrize("name", ["x.model", "tokenizer.json"])

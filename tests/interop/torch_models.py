@@ -109,8 +109,11 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def make(name: str) -> Any:
+    return random_model(*MODELS[name])
+
+
+def random_model(model_type: str, values: dict[str, Any]) -> Any:
     """A model with every weight random, biases and norms too: one that starts at 0 or 1 could be forgotten unseen."""
-    model_type, values = MODELS[name]
     config = transformers.AutoConfig.for_model(model_type, **values)
     generator = torch.Generator().manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
@@ -135,3 +138,10 @@ def load(directory: pathlib.Path) -> Any:
 def logits(model: Any, tokens: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         return model(input_ids=torch.tensor(tokens, dtype=torch.long)).logits.float().numpy()
+
+
+def tensors_of(file: bytes) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    """The tensors of a safetensors file: dtype, shape and bits."""
+    from safetensors import deserialize
+
+    return {name: (one["dtype"], tuple(one["shape"]), bytes(one["data"])) for name, one in deserialize(file)}
