@@ -63,10 +63,18 @@ def _heads(
     v: Float[Array, "B K T H"],
     documents: Documents,
 ) -> Float[Array, "B K G T H"]:
-    return _forward(cap, q, k, v, documents)[0]
+    return forward(cap, q, k, v, documents)[0]
 
 
-def _forward(cap: float | None, q: Array, k: Array, v: Array, documents: Documents) -> tuple[Array, tuple]:
+def forward(
+    cap: float | None,
+    q: Float[Array, "B K G T H"],
+    k: Float[Array, "B K T H"],
+    v: Float[Array, "B K T H"],
+    documents: Documents,
+) -> tuple[Float[Array, "B K G T H"], tuple]:
+    """Attention of queries that are scaled, and what its gradient needs: q, k, v, documents, the attention itself, and
+    for every query the logarithm of its softmax's sum, [B, K, G, T, 1]."""
     outputs, normalisers = [], []
     for queries, keys in blocks(q.shape[3]):
         scores = jnp.einsum("BKGTH,BKSH->BKGTS", q[:, :, :, queries], k[:, :, keys], preferred_element_type=jnp.float32)
@@ -113,4 +121,4 @@ def _backward(cap: float | None, saved: tuple, dout: Array) -> tuple[Array, Arra
     return jnp.concatenate(dq, axis=3).astype(q.dtype), dk.astype(k.dtype), dv.astype(v.dtype), None
 
 
-_heads.defvjp(_forward, _backward)
+_heads.defvjp(forward, _backward)

@@ -37,11 +37,13 @@ class InvalidDecoderConfig(FlanJaxError, ValueError):
 class DecoderConfig:
     """A decoder, by default LLaMA's (Touvron et al. 2023).  Hashable: a static argument of `jax.jit`.
 
-    Sizes: `mlp_dim` is the width of one MLP branch, `num_kv_heads` (None: as many as `num_heads`) the heads of
-    grouped-query attention (Ainslie et al. 2023), `head_dim` (None: `embed_dim / num_heads`), `embedding_dim` (None:
-    none) the width of an embedding table that is projected to and from `embed_dim` (OPT-350M).  `max_length` is the
-    longest document in tokens: the rows of the table of learned positions (`position_offset` more lie in front, which
-    OPT never reads), a statement for planners with rotary ones.
+    Sizes: `padded_vocab_size` (None: `vocab_size`) is how many rows the tables of embeddings and of the head have, so
+    that they can be cut over devices: those beyond `vocab_size` are zeros, and score nothing. `mlp_dim` is the width of
+    one MLP branch, `num_kv_heads` (None: as many as `num_heads`) the heads of grouped-query attention (Ainslie et al.
+    2023), `head_dim` (None: `embed_dim / num_heads`), `embedding_dim` (None: none) the width of an embedding table that
+    is projected to and from `embed_dim` (OPT-350M). `max_length` is the longest document in tokens: the rows of the
+    table of learned positions (`position_offset` more lie in front, which OPT never reads), a statement for planners
+    with rotary ones.
 
     Norms: `layer` norms carry a bias, `rms` norms do not; `norm_scale_offset` is added to the stored scale (Gemma: 1).
     `norm_placement`: `pre` x + f(norm x), `post` norm(x + f x), `branch` x + norm(f x) (OLMo 2), `sandwich`
@@ -71,6 +73,7 @@ class DecoderConfig:
     embed_dim: int
     num_heads: int
     mlp_dim: int
+    padded_vocab_size: int | None = None
     num_kv_heads: int | None = None
     head_dim: int | None = None
     embedding_dim: int | None = None
@@ -117,6 +120,11 @@ class DecoderConfig:
         check(self)
 
     @property
+    def vocab_rows(self) -> int:
+        """Rows of the tables of embeddings and of the head, padding included."""
+        return self.vocab_size if self.padded_vocab_size is None else self.padded_vocab_size
+
+    @property
     def kv_heads(self) -> int:
         return self.num_heads if self.num_kv_heads is None else self.num_kv_heads
 
@@ -157,6 +165,11 @@ def check(config: DecoderConfig) -> None:
             raise InvalidDecoderConfig(
                 f"DecoderConfig.{field}={getattr(config, field)!r} is not one of {', '.join(allowed)}"
             )
+    if config.vocab_rows < config.vocab_size:
+        raise InvalidDecoderConfig(
+            f"DecoderConfig.padded_vocab_size={config.padded_vocab_size} must be at least "
+            f"vocab_size={config.vocab_size}"
+        )
     if config.num_heads % config.kv_heads:
         raise InvalidDecoderConfig(
             f"DecoderConfig.num_kv_heads={config.num_kv_heads} must divide num_heads={config.num_heads}"

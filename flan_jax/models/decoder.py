@@ -19,10 +19,11 @@ from .attention import backend
 from .blockwise import capped
 from .config import DecoderConfig
 from .layers import Block
-from .masks import UNBOUNDED, Documents, Window
+from .masks import MASKED, UNBOUNDED, Documents, Window
 from .norms import Norm
-from .parameters import constant, weight
+from .parameters import constant, weight, with_padding
 from .positions import rotation
+from .prefix import PREFIX, Prefix, attend_behind
 from .projection import project
 from .self_attention import Attend
 
@@ -46,7 +47,7 @@ class Decoder(nnx.Module):
             return Block(config, rngs)
 
         # Unit-variance logits from a normalised hidden state when tied, the same size when not.
-        self.embedding = weight(config, rngs, (config.vocab_size, e), ("vocab", "embed"), e)
+        self.embedding = with_padding(config, weight(config, rngs, (config.vocab_size, e), ("vocab", "embed"), e), 0)
         if config.position == "learned":
             rows = config.max_length + config.position_offset
             self.positions = weight(config, rngs, (rows, d), ("positions", "embed"), d)
@@ -54,12 +55,12 @@ class Decoder(nnx.Module):
         if config.final_norm:
             self.final_norm = Norm(config)
         if not config.tied_embeddings:
-            self.head = weight(config, rngs, (e, config.vocab_size), ("embed", "vocab"), e)
+            self.head = with_padding(config, weight(config, rngs, (e, config.vocab_size), ("embed", "vocab"), e), 1)
         if config.embedding_dim is not None:
             self.embedding_in = weight(config, rngs, (e, d), (None, "embed"), e)
             self.embedding_out = weight(config, rngs, (d, e), ("embed", None), d)
         if config.head_bias:
-            self.head_bias = constant(config, 0.0, (config.vocab_size,), ("vocab",))
+            self.head_bias = constant(config, 0.0, (config.vocab_rows,), ("vocab",))
 
 
 @lru_cache(maxsize=64)
@@ -108,11 +109,31 @@ def count_params(config: DecoderConfig) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config)))
 
 
+@partial(jax.jit, static_argnums=0)
+def _apart(count: int, layers: Params) -> tuple[Params, ...]:
+    return tuple(jax.tree.map(lambda stack, i=i: stack[i], layers) for i in range(count))
+
+
+def apart(config: DecoderConfig, params: Params) -> Params:
+    """The parameters with a tree for each layer in place of the stack, copied once: for generation, which reads all of
+    them for every token and would cut them out of the stack every time."""
+    if isinstance(params["layers"], tuple):
+        return params
+    return {**params, "layers": _apart(config.num_layers, params["layers"])}
+
+
 def embed(
     config: DecoderConfig, params: Params, tokens: Int[Array, "B T"], positions: Int[Array, "B T"]
 ) -> Float[Array, "B T D"]:
     """Token embeddings, plus learned positions if any.  An id outside its table gives NaN: clamping would be silent."""
-    x = jnp.take(params["embedding"], tokens, axis=0, mode="fill").astype(config.dtype)
+    return entering(config, params, jnp.take(params["embedding"], tokens, axis=0, mode="fill"), positions)
+
+
+def entering(
+    config: DecoderConfig, params: Params, rows: Float[Array, "B T E"], positions: Int[Array, "B T"]
+) -> Float[Array, "B T D"]:
+    """What the first layer reads of rows of the embedding table, or of what stands in their place."""
+    x = rows.astype(config.dtype)
     if config.scaled_embeddings:  # the factor in the dtype of the product, as Gemma was trained
         x = x * jnp.asarray(config.embed_dim**0.5, x.dtype)
     if config.embedding_dim is not None:
@@ -134,7 +155,9 @@ def run_layers(
     """All layers, the final norm and the projection to the width of embeddings, where there are any.
 
     `attend(q, k, v, window, cache)` gets a layer's window in tokens (None where no layer has one) and its part of
-    `caches`, and returns what it attended to and its new cache.
+    `caches`, and returns what it attended to and its new cache.  Where the parameters of layers are `apart`, so are
+    `caches`, a tuple, and the layers are unrolled.  Where every document stands behind a soft prompt, it gets its
+    layer's part of that, a `Prefix`, as `prefix`.
     """
     _, _, block_graph, norm_graph = _abstract(config)
     rotary, local = config.position == "rotary", np.array(config.local_layers)
@@ -147,13 +170,22 @@ def run_layers(
     def layer(x: Float[Array, "B T D"], inputs: tuple[Any, ...]) -> tuple[Float[Array, "B T D"], Any]:
         weights, cache, window, locally = inputs
         bound: Attend = partial(attend, window=window, cache=cache)
+        if PREFIX in weights:
+            bound = partial(bound, prefix=weights[PREFIX])
+            weights = {name: part for name, part in weights.items() if name != PREFIX}
         turn = by if locally is None else jax.tree.map(partial(jnp.where, locally), by_local, by)
         return nnx.merge(block_graph, weights)(x, turn, bound)
 
     if config.remat == "full":
         layer = jax.checkpoint(layer, prevent_cse=not config.scan_layers)
     per_layer = params["layers"], caches, windows, turned_locally
-    if config.scan_layers:
+    if isinstance(params["layers"], tuple):
+        caches = [None] * config.num_layers if caches is None else list(caches)
+        for i, weights in enumerate(params["layers"]):
+            switches = jax.tree.map(lambda stack, i=i: stack[i], (windows, turned_locally))
+            x, caches[i] = layer(x, (weights, caches[i], *switches))
+        caches = tuple(caches)
+    elif config.scan_layers:
         x, caches = jax.lax.scan(layer, x, per_layer)
     else:
         new = []
@@ -185,9 +217,12 @@ def apply(
     """
     attention = backend(config.attention)
 
-    def attend(q: Array, k: Array, v: Array, window: Array | None, cache: None) -> tuple[Array, None]:
+    def attend(
+        q: Array, k: Array, v: Array, window: Array | None, cache: None, prefix: Prefix | None = None
+    ) -> tuple[Array, None]:
         documents = Documents(segment_ids, branch_ids, None if window is None else Window(positions, window))
-        return attention(q, k, v, documents, config.attention_scale, config.attention_cap), cache
+        behind = partial(attend_behind, attention, prefix) if prefix is not None else attention
+        return behind(q, k, v, documents, config.attention_scale, config.attention_cap), cache
 
     return run_layers(config, params, embed(config, params, tokens, positions), positions, attend)[0]
 
@@ -199,9 +234,15 @@ def head_params(config: DecoderConfig, params: Params) -> Params:
 
 
 def logits(config: DecoderConfig, params: Params, hidden: Float[Array, "*B E"]) -> Float[Array, "*B V"]:
-    """Unnormalised scores over the vocabulary in float32; products are of `config.dtype`, summed in float32."""
+    """Unnormalised scores over the vocabulary in float32; products are of `config.dtype`, summed in float32.
+
+    Padding of the vocabulary is masked: it adds nothing to a softmax, is never the best, and gets no gradient.
+    """
     head = params["embedding"].T if config.tied_embeddings else params["head"]
     scores = project(hidden, head, 1, jnp.float32)
     if config.head_bias:
         scores = scores + params["head_bias"].astype(jnp.float32)
-    return capped(scores, config.logit_cap)
+    scores = capped(scores, config.logit_cap)
+    if config.vocab_rows > config.vocab_size:
+        scores = jnp.where(jnp.arange(config.vocab_rows) < config.vocab_size, scores, MASKED)
+    return scores

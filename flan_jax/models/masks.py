@@ -26,12 +26,14 @@ class Documents(NamedTuple):
 
     `segment_ids`: 1, 2, ... for the documents of a row, 0 for padding.  `branch_ids` splits a document into a shared
     prefix (0) and continuations (1, 2, ...) that see the prefix and themselves but not each other; None where there are
-    no branches.  `window` (None: none) is how far back a token sees.
+    no branches.  `window` (None: none) is how far back a token sees.  The first `shared` columns (None: none) belong to
+    every document.
     """
 
     segment_ids: Int[Array, "B T"]
     branch_ids: Int[Array, "B T"] | None = None
     window: Window | None = None
+    shared: int | None = None
 
 
 def visible(documents: Documents, queries: slice, keys: slice) -> Bool[Array, "B Q S"]:
@@ -40,9 +42,10 @@ def visible(documents: Documents, queries: slice, keys: slice) -> Bool[Array, "B
     With a window, of those only what is near enough.
     """
     columns = jnp.arange(documents.segment_ids.shape[1])
-    segments, branches, window = documents
+    segments, branches, window, shared = documents
     mask = columns[queries, None] >= columns[None, keys]
-    mask = mask & (segments[:, queries, None] == segments[:, None, keys])
+    together = segments[:, queries, None] == segments[:, None, keys]
+    mask = mask & (together if shared is None else together | (columns[None, keys] < shared))
     if branches is not None:
         key = branches[:, None, keys]
         mask = mask & ((key == 0) | (key == branches[:, queries, None]))

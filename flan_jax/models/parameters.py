@@ -23,6 +23,13 @@ def constant(config: DecoderConfig, value: float, shape: tuple[int, ...], axes: 
     return nnx.Param(jnp.full(shape, value, config.param_dtype), axes=axes)
 
 
+def with_padding(config: DecoderConfig, table: nnx.Param, axis: int) -> nnx.Param:
+    """A parameter with an entry for each token, and zeros for the padding of the vocabulary, if there is any."""
+    widths = [(0, 0)] * table.ndim
+    widths[axis] = (0, config.vocab_rows - config.vocab_size)
+    return nnx.Param(jnp.pad(table[...], widths), axes=table.get_metadata("axes"))
+
+
 def residual_scale(config: DecoderConfig) -> float:
     """Weights writing into the residual stream shrink by sqrt(2 · layers): its variance does not grow with depth."""
     return 1 / math.sqrt(2 * config.num_layers)

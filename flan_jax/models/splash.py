@@ -40,7 +40,7 @@ def attention(
     Raises UnsupportedSplash for branches, shared prefixes and windows, and lengths that are no multiple of 128.
     """
     _check(q, documents)
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scaled = q * (q.shape[-1] ** -0.5 if scale is None else scale)
     run = jax.vmap(partial(_one_row, cap=cap, interpret=interpret))
     mesh = jax.sharding.get_abstract_mesh()
     if not mesh.empty and mesh.size > 1:
@@ -52,7 +52,7 @@ def attention(
             k, v = (jnp.repeat(y, q.shape[2] // y.shape[2], axis=2) for y in (k, v))
         heads, row = PartitionSpec(rows, None, tensor), PartitionSpec(rows)
         run = jax.shard_map(run, in_specs=(heads, heads, heads, row), out_specs=heads, check_vma=False)
-    return run(q * scale, k, v, documents.segment_ids)
+    return run(scaled, k, v, documents.segment_ids)
 
 
 def _one_row(

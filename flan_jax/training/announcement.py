@@ -8,16 +8,22 @@ from jax.sharding import Mesh
 from flan_jax.data.plan import Plan
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import count_params
+from flan_jax.training.train_step import Trainer
 
 NAMED_TASKS = 5
 
 
-def announce(mixture: str, model: DecoderConfig, plan: Plan, mesh: Mesh, step: int, began_from: str | None) -> None:
+def announce(mixture: str, trainer: Trainer, plan: Plan, mesh: Mesh, step: int, began_from: str | None) -> None:
     """Say on process 0 what is trained on what and where, and from which step on if some are done.
 
     began_from: the checkpoint whose parameters the run began with.
     """
-    lines = [described_model(model, began_from), described_data(mixture, plan), described_devices(mesh)]
+    lines = [
+        described_model(trainer.model, began_from),
+        *described_tuning(trainer),
+        described_data(mixture, plan),
+        described_devices(mesh),
+    ]
     if step:
         lines.append(f"continuing at step {step:,} of {plan.steps:,}")
     tell("\n".join(lines))
@@ -39,6 +45,20 @@ def described_model(model: DecoderConfig, began_from: str | None) -> str:
         f"model: {count_params(model):,} parameters; {layers} of width {model.embed_dim}, {model.num_heads} heads"
         f"{kv_heads}, MLP {model.mlp_dim}, vocabulary {model.vocab_size:,}, {model.dtype}{start}"
     )
+
+
+def described_tuning(trainer: Trainer) -> list[str]:
+    """How little of the model trains, where it is not all."""
+    if not trainer.tuning.has_base:
+        return []
+    state = trainer.abstract_state()
+    trained, statistics = (jax.tree.leaves(tree) for tree in (state.params, state.opt_state))
+    count, size = sum(leaf.size for leaf in trained), sum(leaf.size * leaf.dtype.itemsize for leaf in trained)
+    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in statistics)
+    return [
+        f"trains: {trainer.tuning}: {count:,} parameters ({count / count_params(trainer.model):.2%} beside the model), "
+        f"{size:,} bytes and {kept:,} of optimiser state"
+    ]
 
 
 def described_data(mixture: str, plan: Plan) -> str:

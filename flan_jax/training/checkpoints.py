@@ -4,6 +4,8 @@
     <directory>/vocabulary/                the vocabulary the model reads
     <directory>/checkpoints/<step>/        params/ optimizer/ metadata/ (Orbax items) and manifest.json
 
+Where not all of a model trains (`trainable.py`), they hold what does, and name the checkpoint that has the rest.
+
 Orbax writes into a temporary directory and renames it.  Just before the rename the digest of every file is put into
 manifest.json, so that a directory with a plain number for a name is whole, and damage done to it later is found.
 """
@@ -11,6 +13,7 @@ manifest.json, so that a directory with a plain number for a name is whole, and 
 import contextlib
 import dataclasses
 import logging
+import os
 import platform
 from collections.abc import Mapping
 from importlib import metadata as distributions
@@ -24,12 +27,12 @@ from jax.sharding import Mesh
 
 from flan_jax.errors import FlanJaxError
 from flan_jax.models.config import DecoderConfig
-from flan_jax.models.decoder import abstract_params, logical_axes
 from flan_jax.training import partitioning
 from flan_jax.training.integrity import checkpoint_steps as checkpoint_steps
 from flan_jax.training.integrity import damage_of, manifest_digest, write_manifest
 from flan_jax.training.resumption import differences
 from flan_jax.training.train_step import TrainState
+from flan_jax.training.trainable import Everything, read_tuning
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +65,13 @@ class _Items(ocp.args.Composite):
     pass
 
 
-def _handler() -> _Handler:
+def _handler(at_once_gb: float | None = None) -> _Handler:
+    bounds: dict[str, Any] = {}
+    if at_once_gb is not None:
+        names = ("save_concurrent_gb", "save_device_host_concurrent_gb")
+        bounds = {**dict.fromkeys(names, at_once_gb), "use_compression": False}
     return _Handler(
-        params=ocp.PyTreeCheckpointHandler(),
+        params=ocp.PyTreeCheckpointHandler(**bounds),
         optimizer=ocp.PyTreeCheckpointHandler(),
         metadata=ocp.JsonCheckpointHandler(),
     )
@@ -73,10 +80,12 @@ def _handler() -> _Handler:
 class Checkpoints:
     """The checkpoints of one run.  `keep` newest stay, and besides them every step divisible by `keep_every` (0: none).
 
+    `at_once_gb` bounds how much is on its way to the disk at a time, and leaves it uncompressed: a save then takes
+    little memory, but no array may change or go before `wait` returns.
     Every process of the run makes one, with the same arguments, and calls its methods at the same steps.
     """
 
-    def __init__(self, directory: epath.PathLike, keep: int = 2, keep_every: int = 0):
+    def __init__(self, directory: epath.PathLike, keep: int = 2, keep_every: int = 0, at_once_gb: float | None = None):
         if keep < 1:
             raise CheckpointError(f"keep={keep}: at least the newest checkpoint stays; set --gin.train.keep=1")
         self.directory = epath.Path(directory).resolve()  # Orbax wants absolute paths
@@ -86,7 +95,7 @@ class Checkpoints:
         if jax.process_index() == 0:
             self.steps_directory.mkdir(parents=True, exist_ok=True)
             self._remove_unfinished()
-        self._checkpointer = ocp.AsyncCheckpointer(_handler())
+        self._checkpointer = ocp.AsyncCheckpointer(_handler(at_once_gb))
 
     def steps(self) -> list[int]:
         return checkpoint_steps(self.directory)
@@ -258,9 +267,31 @@ def load_params(
 ) -> tuple[DecoderConfig, Any, dict[str, Any]]:
     """(model configuration, parameters, metadata) of a run's checkpoint, the newest whole one unless another is named.
 
+    The parameters are those of the finished model: adapters merged, a soft prompt in front of whatever is read.
     `directory` is the run's, or one of its `checkpoints/<step>`.  On `mesh`, or on the first device.
-    Raises `CheckpointError` if there is none, or the one asked for is damaged.
+    Raises `CheckpointError` if there is none, the one asked for is damaged, or it is on top of one that is gone.
     """
+    path = _whole_checkpoint(directory, step)
+    model, tuning, trained, metadata = load_trained(path, mesh=mesh)
+    base = load_params(find_base(path, metadata), mesh=mesh)[1] if tuning.has_base else {}
+    return tuning.decoder(model), tuning.deployed(model, trained, base), metadata
+
+
+def load_trained(
+    directory: epath.PathLike, step: int | None = None, mesh: Mesh | None = None
+) -> tuple[DecoderConfig, Everything, Any, dict[str, Any]]:
+    """(model configuration, what trained, its parameters alone, metadata), named as for `load_params`."""
+    path = _whole_checkpoint(directory, step)
+    model, metadata = _saved_model(path)
+    tuning = read_tuning(metadata.get("tune"))
+    mesh = mesh or partitioning.make_mesh(partitioning.MeshConfig(data=1), jax.devices()[:1])
+    shapes = tuning.abstract(model)
+    placed = partitioning.placed(shapes, partitioning.shardings(mesh, shapes, tuning.axes(model)))
+    return model, tuning, _read(path, params=placed)["params"], metadata
+
+
+def _whole_checkpoint(directory: epath.PathLike, step: int | None) -> epath.Path:
+    """The checkpoint that is meant; in place of the newest, where that is damaged, the one before."""
     directory = epath.Path(directory).resolve()  # Orbax wants absolute paths
     path = exact_checkpoint(directory, step)
     while (damage := damage_of(path)) is not None:
@@ -273,11 +304,7 @@ def load_params(
             )
         logger.warning("checkpoint %s is damaged (%s); using the one before", path, damage)
         path = path.parent / str(older[-1])
-    config, metadata = read_model(path)
-    mesh = mesh or partitioning.make_mesh(partitioning.MeshConfig(data=1), jax.devices()[:1])
-    shapes = abstract_params(config)
-    placed = partitioning.placed(shapes, partitioning.shardings(mesh, shapes, logical_axes(config)))
-    return config, _read(path, params=placed)["params"], metadata
+    return path
 
 
 def read_model(checkpoint: epath.PathLike) -> tuple[DecoderConfig, dict[str, Any]]:
@@ -285,7 +312,32 @@ def read_model(checkpoint: epath.PathLike) -> tuple[DecoderConfig, dict[str, Any
 
     Raises `CheckpointMismatch` if the model has settings that are unknown here, `CheckpointError` if it is not there.
     """
-    path = exact_checkpoint(epath.Path(checkpoint).resolve())
+    model, metadata = _saved_model(exact_checkpoint(epath.Path(checkpoint).resolve()))
+    return read_tuning(metadata.get("tune")).decoder(model), metadata
+
+
+def find_base(path: epath.Path, metadata: Mapping[str, Any]) -> epath.Path:
+    """The checkpoint whose parameters are those that did not train with the checkpoint `path`.
+
+    Where the two still stand to each other as they did, they may have been moved together.
+    Raises `CheckpointError` if it is gone, or another one lies in its place.
+    """
+    began = metadata["began_from"]
+    run, _ = run_and_step(path)
+    places = [epath.Path(began["checkpoint"]), epath.Path(os.path.normpath(run / began["from_run"]))]
+    there = [place for place in places if place.exists()]
+    for place in there:
+        if manifest_digest(place) == began["digest"]:
+            return place
+    found = f"another lies at {there[0]}" if there else f"nothing lies at {places[0]}"
+    raise CheckpointError(
+        f"checkpoint {path} holds only what was trained ({metadata['tune']['kind']}) on top of another, with digest "
+        f"{began['digest'][:12]}, but {found};\n  put that checkpoint back there, or to {places[1]}"
+    )
+
+
+def _saved_model(path: epath.Path) -> tuple[DecoderConfig, dict[str, Any]]:
+    """(model configuration, metadata), as they were saved."""
     metadata = read_metadata(path)
     known = {field.name for field in dataclasses.fields(DecoderConfig)}
     if unknown := sorted(set(metadata["model"]) - known):

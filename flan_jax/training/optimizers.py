@@ -25,8 +25,8 @@ class OptimizerConfig:
 
     The learning rate rises linearly over `warmup_steps` to `learning_rate`, then follows `schedule`: `constant`;
     `linear` or `cosine` down to `final_fraction` of it at the last step; `rsqrt`, learning_rate · √(warmup / step).
-    `weight_decay` is decoupled and spares norms and biases.  `b1`, `b2`, `epsilon` are AdamW's; Adafactor keeps no
-    momentum, and with `scale_by_parameter` multiplies each update by the size of its parameter.
+    `weight_decay` is decoupled and spares norms, biases and soft prompts.  `b1`, `b2`, `epsilon` are AdamW's; Adafactor
+    keeps no momentum, and with `scale_by_parameter` multiplies each update by the size of its parameter.
     """
 
     name: Literal["adamw", "adafactor"] = "adamw"
@@ -79,8 +79,11 @@ def make_optimizer(config: OptimizerConfig, steps: int, logical_axes: Any) -> op
     vectors.
     """
     learning_rate = make_schedule(config, steps)
-    # Matrices read from or write to the residual stream, so they have an `embed` axis; norms and biases have none.
-    decays = jax.tree.map(lambda names: "embed" in names, logical_axes, is_leaf=lambda x: isinstance(x, tuple))
+    # Matrices read from or write to the residual stream, so they have an `embed` axis, or are of low rank; norms,
+    # biases and soft prompts have neither.
+    decays = jax.tree.map(
+        lambda names: bool({"embed", "rank"} & {*names}), logical_axes, is_leaf=lambda x: isinstance(x, tuple)
+    )
     parts = [optax.clip_by_global_norm(config.clip_norm)] if config.clip_norm > 0 else []
     match config.name:
         case "adamw":

@@ -31,6 +31,8 @@ LOGICAL_RULES: Mapping[str, str | None] = {
     "layers": None,
     "positions": None,
     "norm": None,
+    "rank": None,
+    "prompt": None,
 }
 
 
@@ -50,11 +52,19 @@ class MeshConfig:
 
 def make_mesh(config: MeshConfig | None = None, devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh over `devices` (default: all).  Raises `MeshMismatch` unless the sizes use exactly those devices."""
-    config = config or MeshConfig()
     devices = list(jax.devices() if devices is None else devices)
+    count = len(devices)
+    shape = mesh_shape(config or MeshConfig(), count, devices[0].platform)
+    types = (AxisType.Auto,) * len(AXES)
+    if count == len(jax.devices()):  # lets JAX order the devices along the interconnect
+        return jax.make_mesh(shape, AXES, devices=devices, axis_types=types)
+    return Mesh(np.array(devices).reshape(shape), AXES, axis_types=types)
+
+
+def mesh_shape(config: MeshConfig, count: int, kind: str) -> tuple[int, ...]:
+    """Devices along each of `AXES`, of `count` devices of that kind.  Raises `MeshMismatch` unless all are used."""
     sizes = [getattr(config, axis) for axis in AXES]
     asked = ", ".join(f"{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
-    count = len(devices)
     if sizes.count(-1) > 1 or any(size < 1 and size != -1 for size in sizes):
         raise MeshMismatch(f"MeshConfig({asked}): sizes are positive, and at most one is -1 (all devices left over)")
     fixed = math.prod(size for size in sizes if size != -1)
@@ -62,17 +72,13 @@ def make_mesh(config: MeshConfig | None = None, devices: Sequence[Any] | None = 
         divisors = ", ".join(str(n) for n in range(1, count + 1) if count % n == 0)
         raise MeshMismatch(
             f"MeshConfig({asked}) asks for {'a multiple of ' if -1 in sizes else ''}{fixed} devices, but there are "
-            f"{count} ({devices[0].platform}).\n  The sizes must multiply to {count}; each can be one of {divisors}:"
+            f"{count} ({kind}).\n  The sizes must multiply to {count}; each can be one of {divisors}:"
             f"   --gin.MeshConfig.data=-1 takes what the others leave"
         )
-    shape = tuple(count // fixed if size == -1 else size for size in sizes)
-    types = (AxisType.Auto,) * len(AXES)
-    if count == len(jax.devices()):  # lets JAX order the devices along the interconnect
-        return jax.make_mesh(shape, AXES, devices=devices, axis_types=types)
-    return Mesh(np.array(devices).reshape(shape), AXES, axis_types=types)
+    return tuple(count // fixed if size == -1 else size for size in sizes)
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
+def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
@@ -99,10 +105,16 @@ def shardings(mesh: Mesh | AbstractMesh, abstract: Any, logical_axes: Any) -> An
                 _tell_of_whole_heads(size, mesh.shape[axis])
                 spec[at] = None
             else:
+                devices = mesh.shape[axis]
+                pad = (
+                    "\n  or pad it, in a run that draws its parameters:   "
+                    f"--gin.DecoderConfig.padded_vocab_size={-(-size // devices) * devices}"
+                    f"\n  or where the model is imported:   --pad_vocabulary_to_multiple_of {devices}"
+                )
                 raise MeshMismatch(
-                    f"parameter {where}: axis {name!r} of size {size} cannot be cut over "
-                    f"{axis}={mesh.shape[axis]} devices;\n"
-                    f"  choose a divisor of {size}:   --gin.MeshConfig.{axis}={math.gcd(size, mesh.shape[axis])}"
+                    f"parameter {where}: axis {name!r} of size {size} cannot be cut over {axis}={devices} devices;\n"
+                    f"  choose a divisor of {size}:   --gin.MeshConfig.{axis}={math.gcd(size, devices)}"
+                    + (pad if name == "vocab" else "")
                 )
         return NamedSharding(mesh, PartitionSpec(*spec))
 

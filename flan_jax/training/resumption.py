@@ -41,6 +41,9 @@ def decisive_settings(
     settings = {f"train.{name}": getattr(config, name) for name in (*DECISIVE, *steps)}
     settings[START] = start
     parts = (config.rates, config.optimizer, model)
+    if config.tune.has_base:  # runs of older versions say nothing of it
+        settings["train.tune"] = type(config.tune).__name__
+        parts += (config.tune,)
     if any(shot_choices(config.shots)):  # else none of them matters, and runs of older versions have none
         settings["train.shots"] = shot_choices(config.shots)
         parts += (config.few_shot,)

@@ -11,6 +11,7 @@ from flan_jax.models.run_as import RunAs
 from flan_jax.training.optimizers import OptimizerConfig
 from flan_jax.training.partitioning import MeshConfig
 from flan_jax.training.train_step import NanPolicy
+from flan_jax.training.trainable import Everything
 
 
 class TrainError(FlanJaxError, ValueError):
@@ -29,6 +30,9 @@ class TrainConfig:
       and the checkpoints; "error" refuses.
     initial_checkpoint: a run's directory (its newest checkpoint) or one of its checkpoints/<step>: its parameters begin
       the run, its optimiser state and step do not.
+    tune: what trains: `Everything`, or over the parameters of the initial checkpoint, which stay as they are, `Lora`,
+      `SoftPrompt` or `Freeze` (`trainable.py`).  Checkpoints then hold only what trains, and name the initial one,
+      which must stay where it is.
     shots: exemplars before every document, or several numbers of which each document has one, as (0, 5); few_shot says
       which and how.
     loss_on: "targets" tunes on instructions, "all" pretrains.  on_non_finite: "stop" ends the run with `NonFiniteLoss`,
@@ -50,6 +54,7 @@ class TrainConfig:
     model: DecoderConfig | None = None
     tasks: str = "flan_jax_tasks"
     initial_checkpoint: str | None = None
+    tune: Everything = dataclasses.field(default_factory=Everything)
     seed: int = 0
     tokens_per_batch: int = 8192
     row_length: int = 1024
@@ -92,6 +97,11 @@ class TrainConfig:
                 raise TrainError(f"train.{name}={getattr(self, name)} must be at least 1")
         if self.on_non_finite not in ("stop", "skip"):
             raise TrainError(f"train.on_non_finite={self.on_non_finite!r} is not 'stop' or 'skip'")
+        if self.tune.has_base and self.initial_checkpoint is None:
+            raise TrainError(
+                f"train.tune={type(self.tune).__name__} leaves a model as it is, which a checkpoint must give;\n"
+                "  set   --gin.INITIAL_CHECKPOINT=\"'...'\""
+            )
         if not self.vocabulary and self.initial_checkpoint is None:
             raise TrainError(
                 "train.vocabulary is empty, for that of the initial checkpoint, and there is none; set --gin.VOCABULARY"

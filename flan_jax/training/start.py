@@ -3,6 +3,7 @@
 A path may come to mean another checkpoint: the newest of a run that has gone on, or one trained anew in its place.
 """
 
+import os
 from typing import Any
 
 from etils import epath
@@ -10,6 +11,11 @@ from etils import epath
 from flan_jax.training.checkpoints import exact_checkpoint, read_metadata, run_and_step
 from flan_jax.training.integrity import checkpoint_steps, manifest_digest
 from flan_jax.training.resumption import ROW_LENGTH
+
+# What is written down of the run that a run began from, which may be gone later.
+CARRIED = (
+    "mixture", "tasks_module", "tasks", "left_out", "seed", "initial_checkpoint", "imported", "began_from"
+)  # fmt: skip
 
 
 def named_start(initial_checkpoint: str | None) -> dict[str, Any] | None:
@@ -29,9 +35,9 @@ def named_start(initial_checkpoint: str | None) -> dict[str, Any] | None:
     return start
 
 
-def described_start(start: dict[str, Any] | None) -> dict[str, Any] | None:
+def described_start(start: dict[str, Any] | None, model_dir: str) -> dict[str, Any] | None:
     """What a new run writes down of the checkpoint it begins from: its step, plan and the longest rows it has seen,
-    what it was trained on, and what it began from itself.
+    what it was trained on, what it began from itself, and the way to it from `model_dir` (`from_run`).
 
     Raises `CheckpointError` if it is not there.
     """
@@ -40,10 +46,11 @@ def described_start(start: dict[str, Any] | None) -> dict[str, Any] | None:
     checkpoint = exact_checkpoint(start["checkpoint"] or start["named"])
     metadata = read_metadata(checkpoint)
     return start | {
+        "from_run": os.path.relpath(checkpoint, epath.Path(model_dir).resolve()),
         "step": metadata["step"],
         "plan_hash": metadata.get("plan_hash"),
         "trained_length": trained_length(metadata),
-        **{name: metadata.get(name) for name in ("mixture", "tasks", "left_out", "initial_checkpoint", "began_from")},
+        **{name: metadata.get(name) for name in CARRIED},
     }
 
 

@@ -22,6 +22,7 @@ from flan_jax.data.task import load_registry
 from flan_jax.data.vocabulary import Vocabulary, load_vocabulary
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import abstract_params
+from flan_jax.models.prefix import PREFIX
 from flan_jax.training import partitioning
 from flan_jax.training.announcement import announce, announce_end, tell
 from flan_jax.training.checkpoints import (
@@ -43,6 +44,7 @@ from flan_jax.training.run_config import TrainError as TrainError
 from flan_jax.training.start import described_start, named_start
 from flan_jax.training.termination import Termination
 from flan_jax.training.train_step import Trainer, make_trainer
+from flan_jax.training.trainable import recorded
 from flan_jax.training.validation import validation_tasks
 
 Hook = Callable[[int, Any], Mapping[str, float]]
@@ -65,7 +67,7 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
     partitioning.check_batch(mesh, plan.rows_per_batch, plan.row_length, config.microbatches)
     start_here = named_start(config.initial_checkpoint)
     exact = start_here["checkpoint"] if start_here else None  # the one that is recorded is the one that is loaded
-    model, params = initial_model(
+    model, base = initial_model(
         dataclasses.replace(config, initial_checkpoint=exact or config.initial_checkpoint), vocabulary, mesh
     )
     trainer = make_trainer(
@@ -75,18 +77,20 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
         steps=config.steps,
         microbatches=config.microbatches,
         loss_chunk=config.loss_chunk,
+        tuning=config.tune,
     )
     checkpoints = Checkpoints(config.model_dir, config.keep, config.keep_every)
     metadata = run_metadata(config, plan, store, model, operative_config, start_here)
     restored = checkpoints.restore_latest(trainer.abstract_state(), metadata["settings"])
-    if restored:  # what it began from may be gone since, or have another path
+    if restored and not config.tune.has_base:  # what it began from may be gone since, or have another path
         metadata["began_from"] = restored.metadata.get("began_from")
         metadata["settings"][START] = restored.metadata["settings"].get(START)
     else:
-        metadata["began_from"] = described_start(start_here)
-    state = restored.state if restored else trainer.initial_state(config.seed, params)
+        metadata["began_from"] = described_start(start_here, config.model_dir)
+    state = restored.state if restored else trainer.initial_state(config.seed, base)
     skipped = restored.metadata["skipped"] if restored else 0
-    del params, restored
+    frozen = trainer.tuning.frozen(base) if trainer.tuning.has_base else {}
+    del base, restored
     start = int(state.step)
     if start >= config.steps:
         checkpoints.close()
@@ -96,7 +100,7 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
         write_run_files(config.model_dir, model, vocabulary, operative_config)
 
     began_from = (metadata["began_from"] or {}).get("checkpoint")
-    announce(config.mixture, model, plan, mesh, start, began_from)
+    announce(config.mixture, trainer, plan, mesh, start, began_from)
     main = jax.process_index() == 0
     log = MetricsLog(
         config.model_dir,
@@ -116,8 +120,8 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
         last_checkpoint=start or None,
         show=main,
     )
-    train_step = trainer.make_step()
-    validate = validation(config, store, vocabulary, trainer) if config.validation_every else None
+    train_step = trainer.make_step(frozen)
+    validate = validation(config, store, vocabulary, trainer, frozen) if config.validation_every else None
     sharding = partitioning.batch_sharding(mesh)
     with Termination() as termination:
         try:
@@ -132,7 +136,7 @@ def train(config: TrainConfig, operative_config: str = "", hooks: Sequence[Hook]
                     meter.add(validation_loss=validate(state.params))
                 if config.hook_every and done % config.hook_every == 0:
                     for hook in hooks:
-                        meter.add(**hook(done, state.params))
+                        meter.add(**hook(done, trainer.tuning.composed(model, state.params, frozen)))
                 if stop or done == config.steps or done % config.checkpoint_every == 0:
                     meter.drain()  # nothing is saved before its loss is known to be finite
                     checkpoints.save(state, {**metadata, "skipped": meter.skipped})
@@ -209,18 +213,23 @@ def make_plan(
 
 
 def initial_model(config: TrainConfig, vocabulary: Vocabulary, mesh: jax.sharding.Mesh) -> tuple[DecoderConfig, Any]:
-    """The model, and the parameters a new run begins from (None: draw them, or resume).
+    """The model, and the parameters a run begins from or stands on (None: draw them, or resume).
 
     Raises CheckpointMismatch if the initial checkpoint has another vocabulary or shape, TrainError if the model is too
     small for the vocabulary.
     """
     model, params = config.model, None
-    if checkpoint_steps(config.model_dir):  # the initial checkpoint has served, and may be gone
+    if checkpoint_steps(config.model_dir) and not config.tune.has_base:  # the initial one has served, and may be gone
         model = model or DecoderConfig(**json.loads((pathlib.Path(config.model_dir) / "model.json").read_text()))
     elif config.initial_checkpoint is not None:
         # One that is named is read or refused: in place of a damaged one, an older would be another model.
         checkpoint = exact_checkpoint(config.initial_checkpoint)
         base, params, metadata = load_params(checkpoint, mesh=mesh)
+        if PREFIX in params["layers"]:
+            raise TrainError(
+                f"{checkpoint} is a soft prompt, which nothing is trained on top of; begin from the model it was tuned "
+                f"on, {metadata['began_from']['checkpoint']}"
+            )
         if metadata["vocabulary_digest"] != vocabulary.digest:
             raise CheckpointMismatch(
                 f"{checkpoint} reads vocabulary {metadata['vocabulary_digest'][:12]}, "
@@ -232,7 +241,7 @@ def initial_model(config: TrainConfig, vocabulary: Vocabulary, mesh: jax.shardin
         check_arrays(checkpoint, have, array_shapes(abstract_params(model)), "another --gin.INITIAL_CHECKPOINT")
     assert model is not None  # TrainConfig sees to it
     model = config.run_as.applied_to(model)
-    check_model(config, model, vocabulary)
+    check_model(config, config.tune.decoder(model), vocabulary)
     return model, params
 
 
@@ -264,13 +273,16 @@ def run_metadata(
     """What a checkpoint says of the run beside its arrays."""
     return {
         "seed": config.seed,
+        "steps": config.steps,
         "mixture": config.mixture,
+        "tasks_module": config.tasks,
         "tasks": [task.task for task in plan.tasks if task.documents],
         "plan_hash": plan.hash,
         "vocabulary_digest": plan.vocabulary_digest,
         "stale": sorted(store.stale),
         "left_out": list(plan.config.left_out),
         "initial_checkpoint": config.initial_checkpoint,
+        "tune": recorded(config.tune),
         "model": dataclasses.asdict(model),
         "settings": decisive_settings(config, model, plan, start),
         "operative_config": operative_config,
@@ -293,11 +305,13 @@ def batches(plan: Plan, sharding: jax.sharding.NamedSharding, start: int) -> Ite
     return iter(Loader(plan, start, rows.start // size, plan.rows_per_batch // size))
 
 
-def validation(config: TrainConfig, store: Store, vocabulary: Vocabulary, trainer: Trainer) -> Callable[[Any], float]:
+def validation(
+    config: TrainConfig, store: Store, vocabulary: Vocabulary, trainer: Trainer, frozen: Any
+) -> Callable[[Any], float]:
     """Mean loss in nats a target token over the first batches of a plan of the validation split."""
     plan = make_plan(config, store, vocabulary, "validation", config.validation_batches)
     sharding = partitioning.batch_sharding(trainer.mesh)
-    sums = trainer.make_loss()
+    sums = trainer.make_loss(frozen)
 
     def loss(params: Any) -> float:
         parts = [

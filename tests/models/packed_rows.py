@@ -1,6 +1,7 @@
 """Rows made by hand, and what a decoder says of their tokens."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from flan_jax.models import decoder
@@ -19,6 +20,14 @@ def pack(documents: list[np.ndarray], length: int) -> dict[str, np.ndarray]:
         row["segment_ids"][0, columns] = segment
         start += len(document)
     return row
+
+
+def drawn_params(config) -> dict:
+    """Parameters of any decoder, drawn without compiling anything."""
+    random = np.random.default_rng(0)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(random.normal(0.1, 0.2, leaf.shape), leaf.dtype), decoder.abstract_params(config)
+    )
 
 
 def log_probabilities(config, params, row, branch_ids=None) -> np.ndarray:

@@ -6,10 +6,12 @@ import sys
 import jax
 import numpy as np
 
+from flan_jax.models.lora import paths
 from flan_jax.training.checkpoints import Checkpoints
 from flan_jax.training.optimizers import OptimizerConfig
 from flan_jax.training.partitioning import MeshConfig, MeshMismatch, batch_sharding, make_mesh, put_batch
 from flan_jax.training.train_step import make_trainer
+from flan_jax.training.trainable import Lora, SoftPrompt
 from tests.training.conftest import MODEL, packed
 
 MESHES = {
@@ -21,6 +23,7 @@ MESHES = {
     "fsdp2": (2, MeshConfig(data=1, fsdp=-1)),
     "fsdp4": (4, MeshConfig(data=1, fsdp=-1)),
 }
+TUNINGS = {"lora": Lora(rank=2, targets=("*/query", "*/output", "*/up")), "prompt": SoftPrompt(length=4)}
 BATCHES = [packed(8, 64, seed) for seed in range(4)]
 
 
@@ -46,6 +49,19 @@ class Run:
             state, metrics = self.step(state, put_batch(batch, sharding, 8))
             seen.append([float(metrics["loss"]), float(metrics["grad_norm"])])
         return state, seen
+
+
+def tuned(name, tuning, base):
+    """(losses and gradient norms of two steps, share of each array on a device) of what trains on top of a base."""
+    count, mesh = MESHES[name]
+    mesh = make_mesh(mesh, jax.devices()[:count])
+    trainer = make_trainer(MODEL, OptimizerConfig(learning_rate=1e-2), mesh, steps=10, tuning=tuning)
+    frozen = jax.tree.map(lambda array, like: jax.device_put(array, like.sharding), base, trainer.abstract_frozen())
+    state, step, seen = trainer.initial_state(0, frozen), trainer.make_step(frozen), []
+    for batch in BATCHES[:2]:
+        state, metrics = step(state, put_batch(batch, batch_sharding(mesh), 8))
+        seen.append([float(metrics["loss"]), float(metrics["grad_norm"])])
+    return seen, {path: leaf.addressable_shards[0].data.size / leaf.size for path, leaf in paths(state.params).items()}
 
 
 def main(folder):
@@ -77,6 +93,9 @@ def main(folder):
         up = restored.params["layers"]["mlp"]["up"]
         found["cut"][name] = up.addressable_shards[0].data.size / up.size
         found["restored"][name] = runs[name].follow(restored, BATCHES[2:])[1]
+
+    for kind, tuning in TUNINGS.items():
+        found[kind] = {name: tuned(name, tuning, begin.params) for name in ("one", "mixed")}
 
     try:
         make_mesh(MeshConfig(data=3, fsdp=2))

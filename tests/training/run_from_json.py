@@ -15,12 +15,13 @@ from flan_jax.models.run_as import RunAs
 from flan_jax.training import trainer
 from flan_jax.training.optimizers import OptimizerConfig
 from flan_jax.training.partitioning import MeshConfig
+from flan_jax.training.trainable import Everything
 
 if __name__ == "__main__":
     settings = json.load(sys.stdin)
     nested = {
         "model": DecoderConfig, "rates": Rates, "few_shot": FewShot, "optimizer": OptimizerConfig, "mesh": MeshConfig,
-        "run_as": RunAs,
+        "run_as": RunAs, "tune": Everything,
     }  # fmt: skip
     seen = {}
 

@@ -41,6 +41,20 @@ def test_a_checkpoint_of_eight_devices_continues_on_fewer(found, mesh):
     np.testing.assert_allclose(found["restored"][mesh], found["undisturbed"], rtol=2e-5)
 
 
+@pytest.mark.parametrize("kind", ["lora", "prompt"])
+def test_what_trains_on_top_of_a_model_does_so_alike_on_a_mesh(found, kind):
+    (one, _), (mixed, _) = found[kind]["one"], found[kind]["mixed"]
+    np.testing.assert_allclose(mixed, one, rtol=2e-5)
+
+
+def test_adapters_are_cut_as_the_matrices_they_are_beside(found):
+    assert found["prompt"]["mixed"][1] == {"prompt": 1}  # kilobytes: whole on every device
+    halves = {
+        f"layers/{name}/{side}": 1 / 2 for name in ("attention/query", "attention/output", "mlp/up") for side in "ab"
+    }
+    assert found["lora"]["mixed"][1] == halves  # one side has the axes over fsdp, the other those over tensor
+
+
 def test_misfit_mesh_names_the_device_count(found):
     assert "there are 8" in found["misfit"]
     assert "MeshConfig(data=3, fsdp=2" in found["misfit"]

@@ -1,5 +1,7 @@
 """A mesh that does not fit is refused with the numbers that do; what fits is cut by one table."""
 
+import dataclasses
+
 import jax
 import pytest
 from jax.sharding import AbstractMesh, AxisType, PartitionSpec
@@ -57,6 +59,14 @@ def test_a_parameter_that_cannot_be_cut_is_named():
         MeshMismatch, match=r"layers/attention/output.*'heads' of size 4.*tensor=8(.|\n)*MeshConfig.tensor=4"
     ):
         shardings(mesh(1, 1, 8, 1), abstract_params(MODEL), logical_axes(MODEL))
+
+
+def test_a_vocabulary_that_cannot_be_cut_can_be_padded():
+    odd = dataclasses.replace(MODEL, vocab_size=321, num_heads=8, num_kv_heads=8)
+    with pytest.raises(MeshMismatch, match=r"'vocab' of size 321 (.|\n)*padded_vocab_size=328\n.*multiple_of 8"):
+        shardings(mesh(1, 1, 8, 1), abstract_params(odd), logical_axes(odd))
+    padded = dataclasses.replace(odd, padded_vocab_size=328)
+    assert shardings(mesh(1, 1, 8, 1), abstract_params(padded), logical_axes(padded))
 
 
 def test_key_and_value_heads_too_few_to_cut_stay_whole_and_the_log_says_so(caplog):
