@@ -30,7 +30,7 @@ setup(
         "flan_jax": ["py.typed"],
         "flan_jax.report": ["page.css"],
         "flan_jax.report.browse": ["browse.html", "browse.css", "*.js"],
-        "flan_jax.gin_configs": ["*.gin", "*/*.gin"],
+        "flan_jax.gin_configs": ["*.gin", "*/*.gin", "*/*/*.gin"],
         "flan_jax_tasks": ["templates/**/*.yaml", "templates/*.yaml"],
     },
     install_requires=[

@@ -37,8 +37,12 @@ CONFIGURABLES: Mapping[str, str] = {
     "DecoderConfig": "flan_jax.models.config:DecoderConfig",
     "RunAs": "flan_jax.models.run_as:RunAs",
     "OptimizerConfig": "flan_jax.training.optimizers:OptimizerConfig",
+    "Lora": "flan_jax.training.trainable:Lora",
+    "SoftPrompt": "flan_jax.training.trainable:SoftPrompt",
+    "Freeze": "flan_jax.training.trainable:Freeze",
     "MeshConfig": "flan_jax.training.partitioning:MeshConfig",
     "Rates": "flan_jax.data.mixing:Rates",
+    "Decoding": "flan_jax.decoding.settings:Decoding",
     "FewShot": "flan_jax.data.exemplars:FewShot",
     "Scoring": "flan_jax.evaluation.evaluate:Scoring",
     "leave_one_out": "flan_jax.configuration:leave_one_out",
@@ -175,8 +179,11 @@ def _register(name: str, cls: Callable[..., Any]) -> None:
 
 
 def _models() -> str:
-    models = [path.name for path in shipped_files() if path.parent.name == "models"]
-    return " or ".join(f"--gin_file=models/{name}" for name in models)
+    paths = [path for path in shipped_files() if "models" in (path.parent.name, path.parent.parent.name)]
+    alone = [path.name for path in paths if path.parent.name == "models"]
+    families = sorted({path.parent.name for path in paths if path.parent.name != "models"})
+    listed = " or ".join(f"--gin_file=models/{name}" for name in alone)
+    return f"{listed}\n  or a size of a family, as --gin_file=models/opt/opt_125m.gin; there are {', '.join(families)}"
 
 
 def _without_gin_trace(error: Exception) -> str:

@@ -1,0 +1,1 @@
+"""What a training step needs, worked out before anything is allocated or compiled."""

@@ -1,0 +1,73 @@
+"""`flan-jax plan`: a run's settings read as `train` reads them, and the plan as text."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from flan_jax.configuration import CONFIGURABLES, configure
+from flan_jax.training.run_config import TrainConfig
+
+from .memory_plan import MemoryPlan, plan_memory
+
+RUN = "runs/plan.gin"
+TRAIN = {**CONFIGURABLES, "train": "flan_jax.training.run_config:TrainConfig"}
+"""The settings of a run without the program that runs it, which takes longer to import than a plan to make."""
+
+
+def planned_config(files: Sequence[str], bindings: Sequence[str], paths: Sequence[str] = ()) -> TrainConfig:
+    """The run that gin files describe, with placeholders for what a plan does not need: data, folders, checkpoints."""
+    files = files if RUN in files else [RUN, *files]
+    return configure("train", files, bindings, paths, TRAIN).config
+
+
+def print_plan(
+    files: Sequence[str], bindings: Sequence[str], paths: Sequence[str], devices: int | None, platform: str
+) -> None:
+    """Plan and print.  `devices`: None for as many as the mesh names."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")  # shapes are traced; an accelerator that is there is left alone
+    config = planned_config(files, bindings, paths)
+    print(as_text(config, plan_memory(config, devices or named_devices(config), platform), platform))
+
+
+def named_devices(config: TrainConfig) -> int:
+    """How many devices the sizes of the mesh multiply to, with 1 for "all that are left"."""
+    return math.prod(max(1, size) for size in dataclasses.astuple(config.mesh))
+
+
+def as_text(config: TrainConfig, plan: MemoryPlan, platform: str) -> str:
+    model, all_parameters = plan.model, sum(plan.parameters.values())
+    mesh = ", ".join(f"{axis}={size}" for axis, size in plan.sizes.items() if size > 1) or "one device"
+    lines = [
+        f"parameters   {all_parameters:>16,}   "
+        + ", ".join(f"{part} {count:,}" for part, count in plan.parameters.items() if count),
+        f"trained      {plan.trained:>16,}   {type(config.tune).__name__}, {config.optimizer.name}",
+        f"batch        {config.rows_per_batch:>7,} x {config.row_length:,}   {config.microbatches} microbatches, "
+        f"{model.dtype}, remat={model.remat}, {'scanned' if model.scan_layers else 'unrolled'} layers",
+        f"mesh         {mesh}   ({math.prod(plan.sizes.values())} devices, {platform})",
+        "",
+        "on each device",
+    ]
+    for name, size in (
+        ("weights", plan.weights),
+        ("gradients", plan.gradients),
+        ("optimiser", plan.optimizer),
+        ("batch", plan.batch),
+        ("saved for the backward pass", plan.saved),
+        ("temporary", plan.temporary),
+        ("in all", plan.total),
+    ):
+        lines.append(f"  {name:<28} {readable(size):>12}")
+    note = "As XLA on CPU runs a step" if platform == "cpu" else "If the compiler keeps to the order of the program"
+    lines += ["", f"{note}; the last three are estimates (docs/models.md says how far off), the others exact."]
+    return "\n".join(lines)
+
+
+def readable(size: int | float) -> str:
+    """Bytes in the unit that has one to four digits before the point."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:,.2f} GiB"
