@@ -1,4 +1,4 @@
-"""The command line: `flan-jax prepare | train | evaluate | generate | sweep | report | browse | contamination`.
+"""The command line: `flan-jax prepare | train | evaluate | generate | import-hf | export-hf | sweep | report | ...`.
 
 Flags follow t5x: `--gin_file=FILE` (repeatable, later files win), `--gin.NAME=VALUE`, `--gin_search_paths=A,B`.
 Nothing heavy is imported before a command runs, so that `--help` answers at once.  An error that is the user's to mend
@@ -23,6 +23,19 @@ Settings come from gin files and flags; later ones win:
   --gin_search_paths=A,B             more folders with gin files"""
 
 
+IMPORT_EXAMPLE = """\
+From a folder as the Hub has it to a tuned model that transformers loads:
+  flan-jax import-hf /models/pythia-1b runs/pythia-1b
+  flan-jax prepare --gin_file=runs/prepare_flan2021.gin --gin.VOCABULARY="'runs/pythia-1b/vocabulary'"
+  flan-jax train --gin_file=runs/tune.gin --gin_file=mixtures/flan2021.gin --gin.MIXTURE="'flan2021_loo_nli'" \\
+      --gin.INITIAL_CHECKPOINT="'runs/pythia-1b'" --gin.MODEL_DIR="'runs/pythia-1b-flan'"
+  flan-jax evaluate --gin.CHECKPOINT="'runs/pythia-1b-flan'" --gin.MIXTURE="'flan2021_loo_nli'"
+  flan-jax export-hf runs/pythia-1b-flan /models/pythia-1b-flan"""
+EXPORT_EXAMPLE = """\
+A run that was tuned from an imported model, in files of half precision:
+  flan-jax export-hf runs/pythia-1b-flan /models/pythia-1b-flan --dtype bfloat16 --max_shard_size 2GB
+Scores go onto the model card where the checkpoint was evaluated before, by flan-jax evaluate."""
+
 INTERRUPTED = 130
 """What a shell reports of a process that Ctrl-C ended."""
 
@@ -31,7 +44,7 @@ INTERRUPTED = 130
 class Command:
     """One subcommand.  `runs` are the shipped run files its help shows; `default` is used when none is given.
 
-    `again` says what the same command does after it was stopped.
+    `example` ends its help.  `again` says what the same command does after it was stopped.
     """
 
     name: str
@@ -40,6 +53,7 @@ class Command:
     runs: tuple[str, ...] = ()
     default: str | None = None
     arguments: Callable[[argparse.ArgumentParser], None] | None = None
+    example: str = ""
     again: str = "starts anew"
 
 
@@ -97,36 +111,161 @@ def _sweep(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
 
 
 def _generate(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
-    from flan_jax.generate import Answerer
+    from flan_jax.generate_command import GenerateConfig, run
 
-    prompt = arguments.prompt if arguments.prompt is not None else sys.stdin.read()
-    answerer = Answerer.load(arguments.model_dir, arguments.step)
-    if arguments.option:
-        for option, score in answerer.rank(prompt, arguments.option):
-            print(f"{score:10.3f}  {option}")
-    else:
-        print(answerer.generate(prompt, arguments.max_tokens))
+    prompt = arguments.prompt
+    if prompt is None and arguments.prompts is None and not sys.stdin.isatty():
+        prompt = sys.stdin.read()
+    run(
+        GenerateConfig(
+            model_dir=arguments.model_dir, step=arguments.step, prompt=prompt, prompts=arguments.prompts,
+            output=arguments.output, options=tuple(arguments.option), max_tokens=arguments.max_tokens,
+            temperature=arguments.temperature, top_p=arguments.top_p, beams=arguments.beams,
+            stop=tuple(arguments.stop), seed=arguments.seed,
+        )
+    )  # fmt: skip
     return 0
 
 
 def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model_dir", required=True, help="folder a training run wrote (MODEL_DIR)")
     parser.add_argument("--step", type=int, help="checkpoint to use (default: the last)")
-    parser.add_argument("--prompt", help="text to continue (default: standard input)")
-    parser.add_argument("--option", action="append", default=[], help="score this answer, in nats; repeatable")
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("--prompt", help="text to continue (default: standard input; in a terminal, a session)")
+    asked.add_argument("--prompts", metavar="FILE", help='many: lines, or JSON lines with "prompt" (*.jsonl)')
+    parser.add_argument("--output", metavar="FILE", help="JSON lines of what FILE was answered (default: shown)")
+    parser.add_argument(
+        "--option", action="append", default=[], help="an answer to score, in nats, and to weigh; repeatable"
+    )
     parser.add_argument("--max_tokens", type=int, default=64, help="most tokens to generate (default: %(default)s)")
+    parser.add_argument("--temperature", type=float, default=0.0, help="draw tokens (default: 0, take the best)")
+    parser.add_argument("--top_p", type=float, default=1.0, help="draw from the best tokens that hold so much")
+    parser.add_argument("--beams", type=int, default=1, help="search with so many hypotheses (default: %(default)s)")
+    parser.add_argument("--stop", action="append", default=[], metavar="TEXT", help="ends an answer; repeatable")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
+
+
+def _serve(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
+    from flan_jax.serving.server import ServeConfig, serve
+
+    serve(
+        ServeConfig(
+            model_dir=arguments.model_dir, step=arguments.step, host=arguments.host, port=arguments.port,
+            rows=arguments.rows, length=arguments.length, name=arguments.name,
+        )
+    )  # fmt: skip
+    return 0
+
+
+def _serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model_dir", required=True, help="folder a training run wrote (MODEL_DIR)")
+    parser.add_argument("--step", type=int, help="checkpoint to use (default: the last)")
+    parser.add_argument("--host", default="127.0.0.1", help="address; any other lets other machines in, unasked")
+    parser.add_argument("--port", type=int, default=8000, help="(default: %(default)s; 0: any that is free)")
+    parser.add_argument("--rows", type=int, default=16, help="completions worked on at once (default: %(default)s)")
+    parser.add_argument("--length", type=int, help="most tokens, prompt and completion (default: what the model takes)")
+    parser.add_argument("--name", help="what clients call the model (default: the name of its folder)")
+
+
+def _import_hf(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
+    from flan_jax.interop.import_command import ImportConfig, import_run
+
+    import_run(
+        ImportConfig(
+            source=arguments.source_dir,
+            directory=arguments.model_dir,
+            param_dtype=arguments.param_dtype,
+            fsdp=arguments.fsdp,
+            tensor=arguments.tensor,
+            pad_vocabulary_to_multiple_of=arguments.pad_vocabulary_to_multiple_of,
+            resize_embeddings=arguments.resize_embeddings,
+        )
+    )
+    return 0
+
+
+def _import_hf_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source_dir", help="Hugging Face folder: config.json, *.safetensors and a tokenizer")
+    parser.add_argument("model_dir", help="folder to make, which train, evaluate and generate take as a run's")
+    parser.add_argument(
+        "--param_dtype", choices=("float32", "bfloat16"), default="float32", help="what to keep (default: %(default)s)"
+    )
+    parser.add_argument("--fsdp", type=int, default=1, metavar="N", help="cut the weights over N devices")
+    parser.add_argument("--tensor", type=int, default=1, metavar="N", help="cut heads, MLP and vocabulary over N more")
+    parser.add_argument(
+        "--pad_vocabulary_to_multiple_of", type=int, default=1, metavar="N",
+        help="add rows that score nothing, so that the vocabulary can be cut over N devices; exports leave them out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resize_embeddings", action="store_true",
+        help="give tokens of the tokenizer that have no row the mean of the rows there are",
+    )  # fmt: skip
+
+
+def _export_hf(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
+    from flan_jax.interop.export_command import ExportConfig, export_run
+
+    export_run(
+        ExportConfig(
+            run=arguments.model_dir,
+            directory=arguments.output_dir,
+            step=arguments.step,
+            model_type=arguments.model_type,
+            dtype=arguments.dtype,
+            max_shard_size=arguments.max_shard_size,
+            adapter=arguments.adapter,
+        )
+    )
+    return 0
+
+
+def _export_hf_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model_dir", help="folder of a run (MODEL_DIR), or one of its checkpoints/STEP")
+    parser.add_argument("output_dir", help="folder to make, which transformers loads with nothing else")
+    parser.add_argument("--step", type=int, help="checkpoint to export (default: the last)")
+    parser.add_argument("--model_type", help="family to write (default: that it was imported as, or one that can)")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "float16"), help="what to write (default: as the checkpoint has it)"
+    )
+    parser.add_argument("--max_shard_size", default="5GB", help="most data in one file (default: %(default)s)")
+    parser.add_argument(
+        "--adapter", action="store_true",
+        help="write only the LoRA or soft prompt that was trained on top of another checkpoint, for peft",
+    )  # fmt: skip
+
+
+def _plan(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
+    if arguments.table:
+        from flan_jax.planning.model_table import print_table
+
+        print_table()
+        return 0
+    from flan_jax.planning.plan_command import print_plan
+
+    paths = [path for paths in arguments.gin_search_paths for path in paths.split(",") if path]
+    print_plan(arguments.gin_file or [], bindings, paths, arguments.devices, arguments.platform)
+    return 0
+
+
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--devices", type=int, metavar="N", help="of the mesh (default: as many as its axes name)")
+    parser.add_argument(
+        "--platform", choices=("cpu", "gpu", "tpu"), default="cpu", help="what the run is for (default: %(default)s)"
+    )
+    parser.add_argument("--table", action="store_true", help="write docs/models.md instead, of all shipped sizes")
 
 
 def _report(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
     from flan_jax.report import write_report
 
-    print(write_report(arguments.sweep_dir, arguments.output))
+    print(write_report(arguments.directory, arguments.output, arguments.against))
     return 0
 
 
 def _report_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sweep_dir", help="folder a sweep wrote (SWEEP_DIR)")
-    parser.add_argument("--output", help="HTML file to write (default: report.html in that folder)")
+    parser.add_argument("directory", help="folder a sweep wrote (SWEEP_DIR), or results of an evaluation, or a run")
+    parser.add_argument("against", nargs="?", help="results or run to compare with the first: what it gains over it")
+    parser.add_argument("--output", help="HTML file (default: report.html there; comparison.html in the second folder)")
 
 
 def _browse(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
@@ -148,6 +287,19 @@ def _browse_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", type=int, default=2, help="examples of each template (default: %(default)s)")
     parser.add_argument("--vocabulary", help="whose tokens to show, where the store has several")
     parser.add_argument("--tasks", default="flan_jax_tasks", help="module with the tasks (default: %(default)s)")
+
+
+def _lm_eval(arguments: argparse.Namespace, bindings: Sequence[str]) -> int:
+    from flan_jax.evaluation.harness.__main__ import main as lm_eval
+
+    return lm_eval(arguments.arguments)
+
+
+def _lm_eval_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="...",
+        help="those of lm-eval: run --model flan_jax --model_args checkpoint=FOLDER --tasks NAMES",
+    )  # fmt: skip
 
 
 COMMANDS = {
@@ -174,7 +326,7 @@ COMMANDS = {
             _evaluate,
             runs=("runs/evaluate.gin",),
             default="runs/evaluate.gin",
-            again="starts the scoring over",
+            again="asks what is not answered yet",
         ),
         Command(
             "contamination",
@@ -184,10 +336,22 @@ COMMANDS = {
             default="runs/contamination.gin",
         ),
         Command(
+            "lm-eval",
+            "run lm-evaluation-harness on a checkpoint, scored here",
+            _lm_eval,
+            arguments=_lm_eval_arguments,
+        ),
+        Command(
             "generate",
-            "answer a prompt from a checkpoint, or score options for it",
+            "answer a prompt, a file of them or a session from a checkpoint, or score options",
             _generate,
             arguments=_generate_arguments,
+        ),
+        Command(
+            "serve",
+            "answer OpenAI's clients from a checkpoint, on this machine",
+            _serve,
+            arguments=_serve_arguments,
         ),
         Command(
             "sweep",
@@ -196,7 +360,34 @@ COMMANDS = {
             runs=("runs/sweep_microworld.gin", "runs/sweep.gin", "runs/quickstart.gin"),
             again="continues it",
         ),
-        Command("report", "write a sweep's results as one HTML page", _report, arguments=_report_arguments),
+        Command(
+            "import-hf",
+            "make a Hugging Face model the run that train, evaluate and generate begin from",
+            _import_hf,
+            arguments=_import_hf_arguments,
+            example=IMPORT_EXAMPLE,
+        ),
+        Command(
+            "export-hf",
+            "write a run's checkpoint as a Hugging Face model, with tokenizer and model card",
+            _export_hf,
+            arguments=_export_hf_arguments,
+            example=EXPORT_EXAMPLE,
+        ),
+        Command(
+            "plan",
+            "say what a run would take: parameters, and memory on each device",
+            _plan,
+            runs=("runs/plan.gin",),
+            default="runs/plan.gin",
+            arguments=_plan_arguments,
+        ),
+        Command(
+            "report",
+            "write results as one HTML page: a sweep's, an evaluation's, or two compared",
+            _report,
+            arguments=_report_arguments,
+        ),
         Command(
             "browse",
             "write every dataset, template and real examples as one HTML page",
@@ -219,7 +410,7 @@ def _parser(describe: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"flan-jax {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS.values():
-        epilog = _runs_epilog(command) if command.name == describe else ""
+        epilog = (_runs_epilog(command) or command.example) if command.name == describe else ""
         subparser = subparsers.add_parser(
             command.name,
             help=command.summary,

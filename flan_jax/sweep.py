@@ -26,7 +26,7 @@ from flan_jax.data.task import Task, load_registry
 from flan_jax.data.vocabulary import load_vocabulary
 from flan_jax.evaluation.evaluate import evaluate_params
 from flan_jax.evaluation.results import Results, read_results
-from flan_jax.evaluation.summary import bounds, points
+from flan_jax.evaluation.summary import bounds, p_text, points
 from flan_jax.report.clusters import cluster_results
 from flan_jax.report.contents import ClusterResult, Estimate, present
 from flan_jax.sweep_checks import check_cells, check_names, prepared_tasks, refuse_other_processes
@@ -105,19 +105,19 @@ def _evaluate(config: SweepConfig, cell: Cell, checkpoint: str, tasks: Sequence[
     provenance = {
         "cell": cell._asdict(),
         "checkpoint": {"directory": str(run.absolute()), "step": metadata["step"]},
-        "plan_hash": metadata["plan_hash"],
-        "mixture": metadata["mixture"],
+        "plan_hash": metadata.get("plan_hash"),  # a base that was imported has none
+        "mixture": metadata.get("mixture"),
         "left_out": sorted({task.name for task in whole} - {task.name for task in tasks}),
     }
     results = evaluate_params(
         model_config, params, vocabulary, store, tasks, config.scoring, provenance=provenance, label=cell.name,
-        trained_length=trained_length(metadata),
+        trained_length=trained_length(metadata), keep_in=pathlib.Path(config.directory) / "answers",
     )  # fmt: skip
     for warning in results.provenance["warnings"]:
         print(f"{cell.name}: {warning}", flush=True)
     if jax.process_index() == 0:
         directory = pathlib.Path(config.directory) / "cells" / cell.name
-        plan = store.root / "plans" / metadata["plan_hash"] / "plan.json"
+        plan = store.root / "plans" / str(metadata.get("plan_hash")) / "plan.json"
         if plan.exists():  # a base that was given has its plan elsewhere
             with atomic_file(directory / "plan.json") as file:
                 file.write(plan.read_bytes())
@@ -156,12 +156,13 @@ def table(results: Sequence[ClusterResult]) -> str:
         for kind in gained:
             gain = result.gains.get(kind)
             row.append(gain and f"{gain.value:+.1f} ({gain.low:+.1f} to {gain.high:+.1f})")
+            row.append(gain and p_text(gain.p_holm))
             if several:
                 row.append(gain and _seeds(gain))
         rows.append(row)
     heads = [head for kind in kinds for head in (kind, "95%")]
     for kind in gained:
-        heads += [f"{kind} - base", "each seed (sd)"] if several else [f"{kind} - base"]
+        heads += [f"{kind} - base", "p Holm", *(["each seed (sd)"] if several else [])]
     return format_table(["held-out cluster", "seeds", *heads], rows)
 
 

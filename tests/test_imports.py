@@ -31,7 +31,9 @@ def test_importing_the_programs_loads_no_tensorflow():
     assert ran.stdout.split() == [], "importing loads TensorFlow or starts JAX devices"
 
 
-@pytest.mark.parametrize("command", ["", "prepare", "train", "evaluate", "generate", "sweep", "report", "browse"])
+@pytest.mark.parametrize(
+    "command", ["", "prepare", "train", "evaluate", "generate", "serve", "sweep", "report", "browse"]
+)
 def test_help_loads_nothing_heavy(command):
     code = (
         "import sys\nfrom flan_jax.cli import main\n"
@@ -81,6 +83,7 @@ def test_tasks_knows_nothing_of_models_or_training():
         ("flan_jax/models", ("data", "training", "evaluation", "report", "sweep", "cli", "configuration")),
         ("flan_jax/data", ("models", "training", "evaluation", "report", "sweep", "cli", "configuration")),
         ("flan_jax/training", ("evaluation", "report", "sweep", "cli", "configuration")),
+        ("flan_jax/decoding", ("data", "training", "evaluation", "report", "sweep", "cli", "configuration")),
         ("flan_jax/evaluation", ("sweep", "cli", "configuration")),
     ],
 )

@@ -461,4 +461,4 @@ def test_the_printed_table(finished_sweep):
     from flan_jax.report.clusters import cluster_results
 
     shown = table(cluster_results(sweeping.read_cells(finished_sweep)))
-    assert "held-out cluster" in shown and "nli" in shown and "tuned - base" in shown
+    assert "held-out cluster" in shown and "nli" in shown and "tuned - base" in shown and "p Holm" in shown

@@ -13,17 +13,20 @@ from flan_jax.data.mixture_names import each_name, find_mixture
 from flan_jax.data.store import Store
 from flan_jax.data.task import Task, TaskRegistry, load_registry
 from flan_jax.data.vocabulary import Vocabulary
+from flan_jax.evaluation.aggregation import ClusterScore
+from flan_jax.evaluation.answers import Answers
+from flan_jax.evaluation.asking import Asked, identity
 from flan_jax.evaluation.few_shot import choose_shots, shots_note
 from flan_jax.evaluation.gathering import EvaluationError as EvaluationError
 from flan_jax.evaluation.gathering import check_metrics, gather_requests, splits_read, warnings
-from flan_jax.evaluation.generation import generate
 from flan_jax.evaluation.held_out import held_out_note, trained_on, training_stages
+from flan_jax.evaluation.option_scores import ask_unconditionally, unconditional_contexts
+from flan_jax.evaluation.over_steps import evaluate_over_steps
 from flan_jax.evaluation.prepared_splits import check_prepared, check_store
 from flan_jax.evaluation.provenance import code_version, library_versions, parameter_digest
-from flan_jax.evaluation.ranking import score_options
 from flan_jax.evaluation.requests import Request
 from flan_jax.evaluation.results import Results, generated_row, ranked_row, rows_table
-from flan_jax.evaluation.results_folder import claim_folder, decisive_digest, folder_name
+from flan_jax.evaluation.results_folder import claim_folder, decisive_digest, folder_name, plain, short_name
 from flan_jax.evaluation.scoring import Scoring as Scoring
 from flan_jax.evaluation.scoring import whole
 from flan_jax.evaluation.summary import results_table
@@ -46,6 +49,8 @@ class EvaluateConfig(Scoring):
     """What `flan-jax evaluate` runs.
 
     checkpoint: a run's directory (its newest checkpoint, or that of `step`) or one `checkpoints/<step>`.
+    step: of the checkpoint; "all" for every one of the run in turn, "watch" for those to come as well, until training
+      has made its last (see `over_steps.py`).
     mixture: a mixture or task, or several; of a mixture, the tasks it names for evaluation, or all of them if it names
     none.  tasks: the module that declares them.
     vocabulary: as in `prepare`; empty for the one saved with the checkpoint.
@@ -65,7 +70,7 @@ class EvaluateConfig(Scoring):
     store: str
     mixture: str | tuple[str, ...]
     tasks: str = "flan_jax_tasks"
-    step: int | None = None
+    step: int | Literal["all", "watch"] | None = None
     vocabulary: str = ""
     output: str = ""
     accept_stale: bool = False
@@ -78,11 +83,35 @@ class EvaluateConfig(Scoring):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("step", "the step of a checkpoint, or None", lambda step: step is None or whole(step, 0))
+        self._require(
+            "step", "the step of a checkpoint, 'all', 'watch' or None",
+            lambda step: step in (None, "all", "watch") or whole(step, 0),
+        )  # fmt: skip
+        if self.step in ("all", "watch") and (self.output or self.coordinator):
+            raise EvaluationError(
+                f"--gin.CHECKPOINT_STEP={self.step!r}: each step has a folder of its own in the run's, and one process "
+                "reads them; leave --gin.OUTPUT and the coordinator out, or name a step"
+            )
         self._require("unavailable", "'error' or 'skip'", lambda value: value in ("error", "skip"))
 
 
 def evaluate(config: EvaluateConfig) -> Results:
+    """Evaluate a checkpoint, or several of its run; the results, of the last one.  Raises as `evaluate_checkpoint`."""
+    if config.step not in ("all", "watch"):
+        return evaluate_checkpoint(config)
+    evaluated: list[Results] = []
+
+    def evaluate_step(step: int) -> tuple[ClusterScore, ...]:
+        evaluated[:] = [evaluate_checkpoint(dataclasses.replace(config, step=step))]
+        return evaluated[0].summary.clusters
+
+    folder = pathlib.Path(run_and_step(config.checkpoint)[0]) / "evaluations"
+    name = f"curve-{plain(short_name(each_name(config.mixture)))}-{plain(config.split)}.json"
+    evaluate_over_steps(config.checkpoint, config.step == "watch", evaluate_step, folder / name)
+    return evaluated[0]
+
+
+def evaluate_checkpoint(config: EvaluateConfig) -> Results:
     """Evaluate a checkpoint, write its results and print their table.
 
     Raises EvaluationError if the vocabulary is not the checkpoint's, ResultsFolderError if the results could not be
@@ -95,6 +124,7 @@ def evaluate(config: EvaluateConfig) -> Results:
     check_store(pathlib.Path(config.store), config.mixture, own_vocabulary, config.tasks)
     join_processes(config.coordinator, config.num_processes, config.process_id)
     mesh = make_mesh(config.mesh) if config.mesh is not None or jax.process_count() > 1 else None
+    assert config.step is None or isinstance(config.step, int)  # `evaluate` sees to it
     model_config, params, metadata = load_params(config.checkpoint, config.step, mesh)
     model_config = config.run_as.applied_to(model_config)
     store = Store(config.store, config.accept_stale)
@@ -130,7 +160,7 @@ def evaluate(config: EvaluateConfig) -> Results:
     }
     results = evaluate_params(
         model_config, params, vocabulary, store, tasks, config, provenance=provenance, mesh=mesh,
-        trained_length=trained_length(metadata),
+        trained_length=trained_length(metadata), keep_in=run / "evaluations" / "answers",
     )  # fmt: skip
     if jax.process_index() == 0:
         results.write(output)
@@ -158,7 +188,7 @@ def decisive_of_result(
     splits = splits_read(vocabulary, store, tasks, scoring)
     settings, model_settings = dataclasses.asdict(scoring), dataclasses.asdict(model)
     return {
-        "checkpoint": {name: metadata.get(name) for name in ("step", "seed", "plan_hash")},
+        "checkpoint": {name: metadata.get(name) for name in ("step", "seed", "plan_hash", "imported")},
         "model": {name: value for name, value in model_settings.items() if name not in FREE_OF_MODEL},
         "scoring": {f.name: settings[f.name] for f in dataclasses.fields(Scoring) if f.name not in FREE_OF_SCORING},
         "tasks": {task.name: task.fingerprint for task in tasks},
@@ -181,8 +211,10 @@ def evaluate_params(
     mesh: Mesh | None = None,
     label: str = "evaluate",
     trained_length: int | None = None,
+    keep_in: pathlib.Path | None = None,
 ) -> Results:
-    """Evaluate parameters on the prepared tasks.  Nothing is written or printed but a progress line.
+    """Evaluate parameters on the prepared tasks.  Nothing is printed but a progress line, and nothing written but the
+    answers in the folder `keep_in`, from where those that were given before are taken (`answers.py`).
 
     Rows with options are ranked, others generated.  `provenance` (checkpoint, plan hash, ...) is recorded beside what
     is known here.  `trained_length`: the tokens of the longest rows the model has seen, if known; questions beyond it
@@ -197,14 +229,22 @@ def evaluate_params(
         )
     metrics = check_metrics(tasks)
     requests, counts = gather_requests(vocabulary, store, tasks, scoring, model_config, trained_length)
+    asked = Asked(
+        model_config, params, vocabulary, scoring.row_width, scoring.tokens_per_batch, mesh,
+        Answers(keep_in, identity(model_config, params, vocabulary)) if keep_in is not None else None,
+    )  # fmt: skip
     with Progress(len(requests), "questions", label) as progress:
-        rows = answer(model_config, params, vocabulary, requests, scoring, mesh, progress)
+        rows = answer(asked, requests, scoring, progress)
     settings = dataclasses.asdict(scoring)
     selected = scoring.selection_split if any(r.split == scoring.selection_split for r in requests) else None
     return Results(
         rows=rows_table(rows, metrics), metrics=metrics, split=scoring.split,
         selection_split=selected if selected != scoring.split else None,
         replicates=scoring.replicates, seed=scoring.seed,
+        directions={
+            task.name: {t.index: t.direction for t in task.templates if t.forward}
+            for task in tasks if any(t.direction for t in task.templates)
+        },
         provenance={
             "checkpoint": None, "plan_hash": None, **(provenance or {}),
             "parameter_digest": parameter_digest(params),
@@ -222,29 +262,31 @@ def evaluate_params(
     )  # fmt: skip
 
 
-def answer(
-    model_config: DecoderConfig, params: Params, vocabulary: Vocabulary, requests: Sequence[Request],
-    scoring: Scoring, mesh: Mesh | None, progress: Progress,
-) -> list[dict[str, Any]]:  # fmt: skip
+def answer(asked: Asked, requests: Sequence[Request], scoring: Scoring, progress: Progress) -> list[dict[str, Any]]:
     """A result row for every request.  Raises EvaluationError where the model's scores are not numbers."""
     ranked = [request for request in requests if request.options]
     generated = [request for request in requests if not request.options]
-    scores = score_options(
-        model_config, params, ranked, narrowest=scoring.row_width, tokens_per_batch=scoring.tokens_per_batch,
-        mesh=mesh, advance=progress.update,
-    )  # fmt: skip
+    bare = ask_unconditionally(ranked, unconditional_contexts(asked.vocabulary) if scoring.pmi else ())
+    left = len(ranked)
+
+    def advance(questions: int) -> None:  # those asked for `bare` are not among the ones announced
+        nonlocal left
+        told = min(questions, left)
+        left -= told
+        progress.update(told)
+
+    scores = asked.scores([*ranked, *bare.questions], advance)
+    scores, without = scores[: len(ranked)], scores[len(ranked) :]
     for request, sums in zip(ranked, scores, strict=True):
         if not np.isfinite(sums).all():
             raise EvaluationError(f"{request.place}: option scores {sums.tolist()} are not numbers; the model diverged")
-    texts = generate(
-        model_config, params, generated, vocabulary.eos_id, tokens_per_batch=scoring.tokens_per_batch, mesh=mesh,
-        advance=progress.update,
-    )  # fmt: skip
-    rows = [ranked_row(request, sums) for request, sums in zip(ranked, scores, strict=True)]
-    rows += [
-        generated_row(request, vocabulary.decode(tokens), len(tokens))
-        for request, tokens in zip(generated, texts, strict=True)
+    said = asked.generated(generated, scoring.decoding, progress.update)
+    unconditional = bare.table(without)
+    rows = [
+        ranked_row(request, sums, scoring.rank_by, unconditional[:, bare.numbers(request.options)].tolist())
+        for request, sums in zip(ranked, scores, strict=True)
     ]
+    rows += [generated_row(request, one.text, len(one.tokens)) for request, one in zip(generated, said, strict=True)]
     return rows
 
 

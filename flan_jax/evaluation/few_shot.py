@@ -1,6 +1,7 @@
 """Few-shot questions: how many exemplars each task is shown, and the tokens in front of each question.
 
-Exemplars are rows of the task's prepared train split under forward templates; `data/exemplars.py` draws them.
+Exemplars are rows of the task's prepared train split under forward templates; `data/exemplars.py` draws them for each
+question, `common_shots.py` for all questions of a template.
 """
 
 from collections import Counter
@@ -17,8 +18,11 @@ from flan_jax.data.task import Task
 from flan_jax.data.token_table import TokenTable
 from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.errors import FlanJaxError
+from flan_jax.evaluation.common_shots import show_common
 
 Shots = int | Literal["paper"]
+ShotsOf = Literal["question", "template"]
+"""Who is shown exemplars of its own: every question, or every template, all its questions then the same."""
 MISSING = {"exemplars_without_room": "no room", "exemplars_without_row": "no training row left"}
 
 
@@ -102,6 +106,7 @@ NOTHING = Exemplars((), np.zeros(0, np.int32))
 def show_exemplars(
     store: Store, vocabulary: Vocabulary, task: Task, questions: TokenTable, rows: Integer[np.ndarray, " N"],
     room: Integer[np.ndarray, " N"], shots: int, few_shot: FewShot, special: SpecialTokens, seed: int,
+    shots_of: ShotsOf = "question",
 ) -> tuple[list[Exemplars], Counter[str]]:  # fmt: skip
     """The exemplars in front of each of the `rows`, of at most `room` tokens together, or what the budget leaves.
 
@@ -111,11 +116,14 @@ def show_exemplars(
     """
     train = store.open_tokens(vocabulary.digest, task.name, "train")
     templates = np.asarray(sorted(template.index for template in task.templates if template.forward))
-    everything = np.arange(train.num_rows)
-    drawn_from = repertoire(task.name, train, everything, questions, rows, templates, few_shot, special, seed)
     inputs = np.diff(questions.inputs_offsets)[rows]
-    asked, room = np.full(len(rows), shots), np.minimum(room, few_shot.budget - inputs)
-    chosen, _ = drawn_from.show(np.arange(len(rows)), drawn_from.key, asked, room, shots)
+    room = np.minimum(room, few_shot.budget - inputs)
+    if shots_of == "template":
+        chosen = show_common(task.name, train, questions, rows, room, templates, shots, few_shot, special, seed)
+    else:
+        everything, asked = np.arange(train.num_rows), np.full(len(rows), shots)
+        drawn_from = repertoire(task.name, train, everything, questions, rows, templates, few_shot, special, seed)
+        chosen, _ = drawn_from.show(np.arange(len(rows)), drawn_from.key, asked, room, shots)
     shown, without_room, without_row = (int(each.sum()) for each in counted(chosen))
     prompts = [
         [*((train.inputs(i), train.targets(i)) for i in one if i >= 0), (questions.inputs(row), questions.targets(row))]

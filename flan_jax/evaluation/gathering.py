@@ -46,8 +46,9 @@ def gather_requests(
                 continue
             made, counted = build_requests(
                 store, vocabulary, task, split, window=window, examples=examples, score_eos=scoring.score_eos,
-                max_new_tokens=scoring.max_new_tokens, shots=shots[task.name], few_shot=scoring.few_shot,
-                seed=scoring.seed,
+                max_new_tokens=scoring.decoding.task_max_new_tokens.get(task.name, scoring.max_new_tokens),
+                shots=shots[task.name], few_shot=scoring.few_shot,
+                seed=scoring.seed, shots_of=scoring.shots_of,
             )  # fmt: skip
             check_scorable(task, split, made)
             if shots[task.name] and not counted["exemplars"] and not scoring.allow_zero_shot:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Shaped, UInt32
 
 import flan_jax
 
-LIBRARIES = ("jax", "jaxlib", "flax", "numpy", "pyarrow", "rouge-score", "sacrebleu")
+LIBRARIES = ("jax", "jaxlib", "flax", "numpy", "pyarrow", "rapidfuzz", "rouge-score", "sacrebleu", "scipy")
 
 
 def code_version() -> str:

@@ -5,6 +5,7 @@ in what order and beside which others changes nothing.
 """
 
 import dataclasses
+import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -17,7 +18,8 @@ from flan_jax.data.store import Store
 from flan_jax.data.task import Task
 from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.errors import FlanJaxError
-from flan_jax.evaluation.few_shot import Exemplars, show_exemplars
+from flan_jax.evaluation.few_shot import Exemplars, ShotsOf, show_exemplars
+from flan_jax.evaluation.row_statistics import needed_fields
 
 Tokens = Int[np.ndarray, " _"]
 
@@ -31,7 +33,8 @@ class Request:
     """One question.  With options it is ranked, without them the model generates up to `max_new_tokens`.
 
     `context` ends where the answer starts and opens with BOS if the vocabulary has one; every option of `options` is
-    its tokens, EOS included only when that is scored.  `truncated` counts context tokens cut from the left.
+    its tokens, EOS included only when that is scored.  `truncated` counts context tokens cut from the left.  `fields`
+    are those of the row's fields that the task's metrics read, with their values.
     """
 
     task: str
@@ -49,6 +52,7 @@ class Request:
     truncated: int = 0
     boundary_differs: bool = False
     exemplars: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
 
     @property
     def id(self) -> str:
@@ -108,7 +112,7 @@ def choose_examples(ids: Sequence[str], count: int | None, task: str) -> frozens
 def build_requests(
     store: Store, vocabulary: Vocabulary, task: Task, split: str, *, window: int,
     examples: int | None = None, score_eos: bool = False, max_new_tokens: int = 64,
-    shots: int = 0, few_shot: FewShot | None = None, seed: int = 0,
+    shots: int = 0, few_shot: FewShot | None = None, seed: int = 0, shots_of: ShotsOf = "question",
 ) -> tuple[list[Request], Counter[str]]:  # fmt: skip
     """The requests of one prepared task and split: every chosen example under every forward template.
 
@@ -116,10 +120,11 @@ def build_requests(
     score_eos: whether the end-of-sequence token after an option counts towards its score.  T0 and seqio count it (it
     works as a penalty on length); lm-evaluation-harness and this project's default do not.
     shots: exemplars in front of each question, fewer where `few_shot.budget` or the window have no room for them; the
-    question itself is cut only if it is too long alone.  seed: of their draw.
-    Also returns counts: of questions `truncated`, with `duplicate_options`, with `boundary_differs` (tokenised apart
-    otherwise than together), and `scored_against_target` (generation rows without references of their own); with shots
-    those of `few_shot.show_exemplars`.
+    question itself is cut only if it is too long alone.  seed: of their draw.  shots_of: whether every question has its
+    own, or all of a template the same.
+    Also returns counts: of questions `truncated`, with `duplicate_options`, where an `option_is_the_question`, with
+    `boundary_differs` (tokenised apart otherwise than together), and `scored_against_target` (generation rows without
+    references of their own); with shots those of `few_shot.show_exemplars`.
     Raises RequestError naming the row for an empty option, an answer that is no option, or nothing to score against.
     """
     few_shot = few_shot or FewShot()
@@ -136,6 +141,8 @@ def build_requests(
             f"({len(example_ids)} rows, templates {sorted(forward)}); prepare the split again"
         )
     columns = {name: text[name].to_pylist() for name in ("inputs", "targets", "options", "references")}
+    wanted = needed_fields(task.metrics)
+    fields = text["fields"].to_pylist() if wanted else ()
     start = [] if vocabulary.bos_id is None else [vocabulary.bos_id]
     end = [vocabulary.eos_id] if score_eos else []
     requests: list[Request] = []
@@ -154,14 +161,17 @@ def build_requests(
             option_texts=texts, answer=int(table.answer[row]), references=references, inputs=columns["inputs"][row],
             max_new_tokens=0 if texts else max_new_tokens, boundary_differs=bool(table.boundary_differs[row]),
         )  # fmt: skip
+        if wanted:
+            request = dataclasses.replace(request, fields=_fields(request, fields[row], wanted))
         _check(request, len(end))
         counts["boundary_differs"] += request.boundary_differs
         counts["duplicate_options"] += len({one.strip() for one in texts}) < len(texts)
+        counts["option_is_the_question"] += request.inputs.strip() in {one.strip() for one in texts}
         requests.append(request)
     if shots:
         room = np.array([window - _reserve(request) - len(request.context) for request in requests])
         shown, counted = show_exemplars(
-            store, vocabulary, task, table, np.array(rows), room, shots, few_shot, special, seed
+            store, vocabulary, task, table, np.array(rows), room, shots, few_shot, special, seed, shots_of
         )
         requests = [_behind(request, exemplars, len(start)) for request, exemplars in zip(requests, shown, strict=True)]
         counts += counted
@@ -174,6 +184,18 @@ def _behind(request: Request, exemplars: Exemplars, keep: int) -> Request:
     """The request with its context behind the exemplars; the first `keep` tokens (the BOS) stay first."""
     context = _joined(request.context[:keep], exemplars.tokens, request.context[keep:])
     return dataclasses.replace(request, context=context, exemplars=exemplars.ids)
+
+
+def _fields(request: Request, row: str, wanted: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The values of these fields in a row's JSON.  Raises RequestError where one is not there."""
+    there = json.loads(row)
+    if missing := [name for name in wanted if name not in there]:
+        raise RequestError(
+            f"{request.place}: a metric of the task reads the field {missing[0]!r}, and the row has "
+            f"{', '.join(there) or 'none'}; give it in the dataset's fields and run flan-jax prepare, or leave the "
+            "metric out of its metrics"
+        )
+    return tuple((name, there[name]) for name in wanted)
 
 
 def _joined(*parts: Sequence[int] | Tokens) -> Tokens:

@@ -2,20 +2,39 @@
 
 A question of c context tokens and options of n_1..n_k tokens takes c + Σ(n_i - 1) columns: the first token of every
 option is predicted from the context's last column, and the last token of an option predicts nothing.  Asking option
-by option takes Σ(c + n_i - 1).
+by option takes Σ(c + n_i - 1).  Of a context that begins with a block read before (`common_blocks.py`), only what comes
+after the block takes columns.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int, Int32
 
 from flan_jax.data.packing import best_fit
-from flan_jax.evaluation.requests import Request
+
+Tokens = Int32[np.ndarray, " _"]
+
+ATTENTION = 2100
+"""A column of a row of so many costs twice one of a very narrow row: measured with 20M parameters on a CPU."""
+
+MOST_LENGTHS = 1000
+"""Lengths that row widths are planned by; of more, as many evenly chosen ones."""
 
 SPARSE = 8
 """Questions that read at most one in SPARSE of their columns are packed apart: their rows need few logits."""
+
+
+@runtime_checkable
+class Question(Protocol):
+    """A context, of one token at least, and the options behind it, none empty.  A `Request` is one."""
+
+    @property
+    def context(self) -> Tokens: ...
+
+    @property
+    def options(self) -> tuple[Tokens, ...]: ...
 
 
 class Item(NamedTuple):
@@ -48,15 +67,18 @@ class RankingBatch(NamedTuple):
     questions: int
 
 
-def lay_out(request: Request) -> Item:
-    """The columns of one question: context (branch 0), then each option but its last token (branches 1..k)."""
-    context, options = request.context, request.options
+def lay_out(question: Question, block: int = 0) -> Item:
+    """The columns of one question: context (branch 0), then each option but its last token (branches 1..k).
+
+    The first `block` tokens of the context, fewer than it has, stand elsewhere.
+    """
+    context, options = question.context[block:], question.options
     c, fed = len(context), [len(option) - 1 for option in options]
     starts = np.concatenate([[0], np.cumsum(fed)])[:-1]
     slots = [np.concatenate([[0], start + np.arange(1, n + 1)]) for start, n in zip(starts, fed, strict=True)]
     arrays = (
         np.concatenate([context, *(option[:-1] for option in options)]),
-        np.concatenate([np.arange(c), *(np.arange(c, c + n) for n in fed)]),
+        np.concatenate([np.arange(c), *(np.arange(c, c + n) for n in fed)]) + block,
         np.concatenate([np.zeros(c), np.repeat(np.arange(1, len(fed) + 1), fed)]),
         np.arange(c - 1, c + sum(fed)),
         np.concatenate(slots),
@@ -66,12 +88,34 @@ def lay_out(request: Request) -> Item:
     return Item(*(array.astype(np.int32) for array in arrays))
 
 
-def width_for(length: int, narrowest: int) -> int:
-    """`narrowest` doubled until two questions of this length fit: narrower leaves gaps, wider costs attention."""
-    width = narrowest
-    while width < 2 * length:
-        width *= 2
-    return width
+def plan_widths(lengths: Sequence[int] | Int[np.ndarray, " N"], narrowest: int, shape_costs: int) -> list[int]:
+    """The row widths, ascending, in which questions of these lengths cost the least: each goes into the narrowest that
+    holds it.
+
+    Widths are `narrowest` × 1, 1.5, 2, 3, 4, 6, ....  Narrow rows leave gaps, wide ones cost attention, and every width
+    is a shape to compile: worth as much as computing `shape_costs` columns.  Of very many lengths a part is looked at.
+    """
+    ordered = np.sort(np.asarray(lengths))
+    step = -(-len(ordered) // MOST_LENGTHS)
+    looked_at = ordered[::-1][::step][::-1]
+    grid = [narrowest]
+    while grid[-1] < ordered[-1]:
+        grid += [grid[-1] * 3 // 2, grid[-1] * 2]
+    grid = grid[: next(i for i, width in enumerate(grid) if width >= ordered[-1]) + 2]
+    ends = np.searchsorted(looked_at, grid, side="right").tolist()
+    # best[j]: the least cost of all that grid[j] holds, grid[j] being the widest, and the widths of it
+    best: list[tuple[float, list[int]]] = []
+    for j, width in enumerate(grid):
+        found: list[tuple[float, list[int]]] = []
+        for start, (cost, widths) in [(0, (0.0, [])), *((ends[i], best[i]) for i in range(j))]:
+            own = looked_at[start : ends[j]]
+            if len(own):
+                rows = best_fit(own, width)[1]
+                cost += step * rows * width * (1 + width / ATTENTION) + shape_costs
+                widths = [*widths, width]
+            found.append((cost, widths))
+        best.append(min(found))
+    return min(plan for plan, end in zip(best, ends, strict=True) if end == len(looked_at))[1]
 
 
 def rows_for(rows: int, most: int, multiple: int) -> int:
@@ -90,32 +134,42 @@ def power_of_two(count: int) -> int:
     return 1 << (max(count, 1) - 1).bit_length()
 
 
+def rounded(count: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, ...: few sizes, at most a third of them padding."""
+    size = power_of_two(count)
+    return size * 3 // 4 if size > 2 and count <= size * 3 // 4 else size
+
+
 def pack(
-    requests: Sequence[Request], *, narrowest: int, tokens_per_batch: int, multiple: int = 1
+    questions: Sequence[Question], *, narrowest: int, tokens_per_batch: int, multiple: int = 1, block: int = 0
 ) -> Iterator[RankingBatch]:
-    """Batches that hold every request once, the widest rows first (if memory runs out, it does so at once).
+    """Batches that hold every question once, the widest rows first (if memory runs out, it does so at once).
 
     narrowest: the least row width.  multiple: what the rows of a batch must divide into (devices along `data`).
-    Options are numbered through in the order of `requests`.
+    block: how many tokens of every context stand elsewhere.
+    Options are numbered through in the order of `questions`.
     """
-    items = [lay_out(request) for request in requests]
-    first_option = np.cumsum([0] + [len(request.options) for request in requests])
-    groups: dict[tuple[int, bool], list[int]] = {}
-    for index, item in enumerate(items):
-        length = len(item.tokens)
-        groups.setdefault((width_for(length, narrowest), len(item.columns) * SPARSE > length), []).append(index)
-    for width, dense in sorted(groups, reverse=True):
-        members = groups[width, dense]
-        lengths = np.array([len(items[m].tokens) for m in members])
-        if dense and (width, False) in groups and lengths.sum() < tokens_per_batch:
-            groups[width, False] += members  # too few for a shape of their own
-            continue
+    items = [lay_out(question, block) for question in questions]
+    first_option = np.cumsum([0] + [len(question.options) for question in questions])
+    sizes = np.array([len(item.tokens) for item in items])
+    dense = np.array([len(item.columns) * SPARSE for item in items]) > sizes
+    if min(sizes[dense].sum(), sizes[~dense].sum()) < tokens_per_batch:
+        dense[:] = False  # too few of one kind for shapes of their own
+    groups: list[tuple[int, list[int]]] = []
+    for kind in (False, True):
+        members = np.flatnonzero(dense == kind)
+        if len(members):
+            widths = plan_widths(sizes[members], narrowest, tokens_per_batch // 2)
+            place = np.searchsorted(widths, sizes[members])
+            groups += [(width, members[place == i].tolist()) for i, width in enumerate(widths)]
+    for width, members in sorted(groups, key=lambda group: -group[0]):
+        lengths = sizes[members]
         row_of, rows = best_fit(lengths, width)
         contents: list[list[int]] = [[] for _ in range(rows)]
         for member, row in zip(members, row_of.tolist(), strict=True):
             contents[row].append(member)
-        wanted = power_of_two(max(sum(len(items[m].columns) for m in row) for row in contents))
-        scored = power_of_two(max(sum(len(items[m].targets) for m in row) for row in contents))
+        wanted = rounded(max(sum(len(items[m].columns) for m in row) for row in contents))
+        scored = rounded(max(sum(len(items[m].targets) for m in row) for row in contents))
         count = rows_for(rows, tokens_per_batch // width, multiple)
         for start in range(0, rows, count):
             chosen = [[(items[m], int(first_option[m])) for m in row] for row in contents[start : start + count]]

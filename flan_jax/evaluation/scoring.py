@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from flan_jax.data.exemplars import FewShot
+from flan_jax.decoding.settings import Decoding
 from flan_jax.errors import FlanJaxError
-from flan_jax.evaluation.few_shot import Shots
+from flan_jax.evaluation.few_shot import Shots, ShotsOf
+from flan_jax.evaluation.option_scores import NEED_UNCONDITIONAL, SCORES
 
 
 class ScoringError(FlanJaxError, ValueError):
@@ -20,8 +22,13 @@ class Scoring:
     split: the split reported.  selection_split: where best-dev templates are chosen, None for no best-dev figures.
     examples, selection_examples: at most so many examples a task, chosen by a hash of their ids; None for all.
     score_eos: whether EOS after an option counts towards its score (see `requests.build_requests`).
-    max_new_tokens: the longest generated answer.  row_width, tokens_per_batch: see `ranking.score_options`.
+    rank_by: the score that options are chosen by, of `option_scores.SCORES`; what the others choose is told beside it.
+    pmi: whether every distinct option is also asked without its question, which two of the scores need.
+    max_new_tokens: the longest generated answer.  decoding: how it is generated, and other lengths for some tasks.
+    row_width, tokens_per_batch: see `ranking.score_options`.
     shots: exemplars in front of each question, or "paper" for the number that the paper of each task gives.
+    shots_of: "question" draws exemplars for every question, "template" the same for all questions of a task and
+      template, which are then read by the model once for all of them (`common_shots.py`).
     few_shot: which ones, and how they are set off.  allow_zero_shot: show none, instead of refusing, to a task that has
       no train split or no number in the paper.
     replicates: of the bootstrap behind the intervals.  seed: of that, and of the draw of exemplars.
@@ -32,8 +39,12 @@ class Scoring:
     examples: int | None = None
     selection_examples: int | None = None
     score_eos: bool = False
+    rank_by: str = "sum"
+    pmi: bool = True
     max_new_tokens: int = 64
+    decoding: Decoding = dataclasses.field(default_factory=Decoding)
     shots: Shots = 0
+    shots_of: ShotsOf = "question"
     few_shot: FewShot = dataclasses.field(default_factory=FewShot)
     allow_zero_shot: bool = False
     row_width: int = 256
@@ -50,6 +61,10 @@ class Scoring:
             self._require(name, "a whole number of at least 1", lambda value: whole(value, 1))
         self._require("seed", "a whole number of at least 0", lambda value: whole(value, 0))
         self._require("shots", "a whole number of at least 0, or 'paper'", lambda n: n == "paper" or whole(n, 0))
+        self._require("rank_by", f"one of {', '.join(SCORES)}", lambda name: name in SCORES)
+        if self.rank_by in NEED_UNCONDITIONAL and not self.pmi:
+            raise ScoringError(f"--gin.{self.gin_name}.rank_by={self.rank_by!r} needs --gin.{self.gin_name}.pmi=True")
+        self._require("shots_of", "'question' or 'template'", lambda value: value in ("question", "template"))
         self._require("split", "the name of a split, as 'test'", lambda value: bool(value))
         self._require("selection_split", "the name of a split, or None", lambda value: value != "")
         if self.few_shot.templates not in ("mixed", "same"):

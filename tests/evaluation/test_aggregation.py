@@ -4,23 +4,12 @@ import pytest
 from flan_jax.evaluation.aggregation import (
     AggregationError,
     bootstrap,
-    compare,
-    interval,
     summarize_cluster,
     summarize_task,
     tabulate,
 )
 from flan_jax.evaluation.metrics import METRICS
-
-ACCURACY = METRICS["accuracy"]
-
-
-def scores_of(correct: np.ndarray, task: str = "t", split: str = "test", cluster: str = "c"):
-    """Scores from a table [templates, examples] of right and wrong."""
-    templates, examples = np.indices(correct.shape)
-    statistics = np.stack([correct.ravel(), np.ones(correct.size)], -1).astype(float)
-    names = [f"e{i:04}" for i in examples.ravel()]
-    return tabulate(task, cluster, split, ACCURACY, templates.ravel().tolist(), names, statistics)
+from tests.evaluation.made_up_scores import ACCURACY, scores_of
 
 
 def test_rows_in_any_order_give_the_same_scores():
@@ -72,25 +61,6 @@ def test_one_template_has_no_spread():
     assert figures.best_dev is None
 
 
-def clustered(draw: np.random.Generator, examples: int, shift: float = 0.0) -> np.ndarray:
-    """Ten templates that mostly agree on an example: right with a probability that the example decides."""
-    difficulty = draw.beta(0.5, 0.5, examples)
-    return draw.random((10, examples)) < np.clip(difficulty + shift, 0, 1)
-
-
-def test_intervals_cover_and_do_not_take_templates_for_examples():
-    covered, widths, naive = [], [], []
-    for seed in range(250):
-        correct = clustered(np.random.default_rng(seed), 80)
-        (replicated,) = bootstrap([scores_of(correct)], 400, seed)
-        low, high = interval(replicated.mean(1))
-        covered.append(low <= 50.0 <= high)
-        widths.append(high - low)
-        naive.append(2 * 1.96 * 100 * np.sqrt(0.25 / correct.size))
-    assert 0.91 <= np.mean(covered) <= 0.985  # 0.95, ± 3 standard errors, and the slight optimism of percentiles
-    assert np.mean(widths) > 2 * np.mean(naive)
-
-
 def test_bootstrap_of_a_mean_has_its_closed_form_error():
     correct = np.random.default_rng(0).random((1, 500)) < 0.3
     (replicated,) = bootstrap([scores_of(correct)], 4000, 0)
@@ -111,74 +81,6 @@ def test_corpus_metrics_are_bootstrapped_as_corpora():
     assert 1.0 < replicated.std() < 6.0
 
 
-def test_paired_differences_are_narrower_and_found():
-    draw = np.random.default_rng(3)
-    base = clustered(draw, 150)
-    tuned = base | (draw.random(base.shape) < 0.1)
-    other = scores_of(base[:, ::-1], task="u")
-    rows = compare({0: [scores_of(base), other]}, {0: [scores_of(tuned), other]})
-    by_name = {row.name: row for row in rows}
-    found = by_name["t"]
-    assert found.difference == pytest.approx(100 * (tuned.mean() - base.mean()))
-    assert found.low > 0
-    assert (by_name["u"].low, by_name["u"].difference, by_name["u"].high) == (0.0, 0.0, 0.0)
-    cluster = by_name["c"]
-    assert cluster.difference == pytest.approx(found.difference / 2)
-    assert cluster.tasks == ("t", "u")
-    (alone,) = bootstrap([scores_of(base)], 1000, 0)
-    low, high = interval(alone.mean(1))
-    assert found.high - found.low < (high - low) / 2
-
-
-def test_several_runs_are_averaged():
-    draw = np.random.default_rng(4)
-    runs = [[scores_of(draw.random((2, 50)) < level)] for level in (0.3, 0.5, 0.6, 0.8)]
-    (row, _) = compare(dict(enumerate(runs[:2])), dict(enumerate(runs[2:])))
-    means = [100 * run[0].statistics[..., 0].mean() for run in runs]
-    assert row.base == pytest.approx(np.mean(means[:2]))
-    assert row.difference == pytest.approx(np.mean(means[2:]) - np.mean(means[:2]))
-
-
-def test_intervals_over_three_seeds_cover_the_truth_of_all_seeds():
-    """Each seed gains 5 points give or take 4; resampling examples alone takes three seeds for all there are."""
-    covered, naive = [], []
-    for trial in range(200):
-        draw = np.random.default_rng(trial)
-        difficulty = draw.beta(2, 2, 150)
-        base, tuned = {}, {}
-        for seed in range(3):
-            shift = draw.normal(0.05, 0.04)
-            base[seed] = [scores_of(draw.random((2, 150)) < difficulty)]
-            tuned[seed] = [scores_of(draw.random((2, 150)) < np.clip(difficulty + shift, 0, 1))]
-        row, cluster = compare(base, tuned, replicates=300, seed=trial)
-        assert (cluster.low, cluster.high) == (row.low, row.high)
-        covered.append(row.low <= 5.0 <= row.high)
-        runs = [run[0] for run in (*base.values(), *tuned.values())]
-        drawn = np.stack([replicated.mean(axis=1) for replicated in bootstrap(runs, 300, trial)])
-        low, high = interval(np.mean(drawn[3:] - drawn[:3], axis=0))
-        naive.append(low <= 5.0 <= high)
-    assert np.mean(covered) > 0.92
-    assert np.mean(naive) < 0.85
-
-
-def test_a_seed_of_one_side_only_is_left_out_and_named():
-    half = {seed: [scores_of(np.arange(40).reshape(1, 40) < right)] for seed, right in ((0, 10), (2, 38), (5, 12))}
-    tuned = {seed: [scores_of(np.ones((1, 40), bool))] for seed in (0, 5, 7)}
-    (row, _) = compare(half, tuned)
-    assert row.each == {0: 75.0, 5: 70.0} and row.left_out == (2, 7)
-    assert row.difference == pytest.approx(72.5)
-    with pytest.raises(AggregationError, match=r"no training seed in common: base has \[2\], tuned \[0, 5, 7\]"):
-        compare({2: half[2]}, tuned)
-
-
-def test_only_common_examples_are_compared():
-    base, tuned = np.zeros((2, 6), bool), np.ones((2, 4), bool)
-    (row, _) = compare({0: [scores_of(base)]}, {0: [scores_of(tuned)]})
-    assert (row.examples, row.difference) == (4, 100.0)
-    with pytest.raises(AggregationError, match="no task in common"):
-        compare({0: [scores_of(base)]}, {0: [scores_of(tuned, task="u")]})
-
-
 def test_a_cluster_is_the_mean_of_its_datasets():
     draw = np.random.default_rng(5)
     tables = [draw.random((3, 40)) < level for level in (0.2, 0.7)]
@@ -189,3 +91,57 @@ def test_a_cluster_is_the_mean_of_its_datasets():
     assert cluster.low < cluster.mean < cluster.high
     assert cluster.best_dev == pytest.approx(np.mean([figures.best_dev for figures, _ in members]))
     assert summarize_cluster("c", [members[0], summarize_task(scores_of(tables[1], task="t1"))]).best_dev is None
+
+
+DIRECTIONS = {0: "English to German", 1: "German to English", 2: "English to German"}
+
+
+def test_directions_are_figures_of_their_own_and_weigh_the_same():
+    """Two templates of three go one way: the task's mean is over directions, not over templates."""
+    correct = np.zeros((3, 10), bool)
+    for template, right in enumerate((2, 8, 4)):
+        correct[template, :right] = True
+    dev = np.zeros((3, 10), bool)
+    dev[2, :3] = True
+    figures, drawn = summarize_task(
+        scores_of(correct, directions=DIRECTIONS), scores_of(dev, split="validation", directions=DIRECTIONS)
+    )
+    out, into = figures.directions
+    assert (out.direction, out.mean, out.per_template) == ("English to German", pytest.approx(30.0), {0: 20.0, 2: 40.0})
+    assert (into.direction, into.mean, into.sd) == ("German to English", 80.0, None)
+    assert figures.mean == pytest.approx(55.0) and figures.sd == out.sd
+    assert (out.best_dev_template, into.best_dev_template, figures.best_dev_template) == (2, 1, None)
+    assert figures.best_dev == pytest.approx(60.0)
+    assert (figures.worst, figures.worst_template) == (20.0, 0)
+    assert drawn.mean.mean() == pytest.approx(55.0, abs=1.0) and figures.low < 55 < figures.high
+    assert summarize_cluster("c", [(figures, drawn)]).best_dev == figures.best_dev
+
+
+def test_one_direction_is_none():
+    figures, _ = summarize_task(scores_of(np.ones((2, 3), bool), directions={0: "a", 1: "a"}))
+    assert figures.directions == ()
+
+
+def test_rows_of_a_question_are_drawn_together():
+    """40 questions of 5 replies that are all right or all wrong: the error is that of 40, not of 200."""
+    right = np.repeat(np.arange(40) < 20, 5)[None]
+    questions = {f"e{i:04}": f"q{i // 5}" for i in range(200)}
+    alone, _ = summarize_task(scores_of(right), replicates=3000)
+    together, drawn = summarize_task(scores_of(right, documents=questions), replicates=3000)
+    assert (together.examples, drawn.documents, together.mean) == (200, 40, alone.mean)
+    assert together.se == pytest.approx(100 * np.sqrt(0.25 / 39), rel=0.06)
+    assert alone.se == pytest.approx(100 * np.sqrt(0.25 / 199), rel=0.06)
+
+
+def test_the_error_of_a_matthews_correlation_is_that_of_redrawn_data():
+    draw = np.random.default_rng(0)
+
+    def scores():
+        right = draw.integers(0, 2, 150)
+        chosen = np.where(draw.random(150) < 0.7, right, 1 - right)
+        names = [f"{i:03}" for i in range(150)]
+        return tabulate("t", "c", "test", METRICS["mcc"], [0] * 150, names, METRICS["mcc"].statistics(chosen, right))
+
+    redrawn = np.std([scores().mean() for _ in range(500)])
+    told = np.mean([summarize_task(scores(), replicates=300)[0].se for _ in range(20)])
+    assert told == pytest.approx(redrawn, rel=0.1)

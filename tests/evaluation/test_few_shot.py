@@ -3,17 +3,21 @@
 import dataclasses
 import zlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flan_jax.data.composition import compose
+from flan_jax.data.composition import SpecialTokens, compose
 from flan_jax.data.exemplars import FewShot
 from flan_jax.data.plan import PlanConfig, build_plan
 from flan_jax.data.store import NotPrepared
 from flan_jax.data.task import Rendered, Task
+from flan_jax.evaluation.common_blocks import group_by_block
+from flan_jax.evaluation.common_shots import show_common
 from flan_jax.evaluation.evaluate import EvaluationError, Scoring, evaluate_params
 from flan_jax.evaluation.few_shot import ShotsError, choose_shots, shots_note
+from flan_jax.evaluation.ranking import score_options
 from flan_jax.evaluation.requests import build_requests
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import apply, build_decoder, logits
@@ -114,6 +118,89 @@ def test_neither_the_other_questions_nor_the_order_matter(store):
     assert len(set(whole.values())) == len(whole) and all(other[place] != whole[place] for place in whole)
 
 
+def test_shots_in_common_are_one_block_a_template(store):
+    """Whatever is asked, however many; fewer shots are the first of more; another seed draws others."""
+    whole, counts = asked(store, 5, shots_of="template")
+    blocks = {template: {r.exemplars for r in whole if r.template == template} for template in (0, 1)}
+    assert all(len(found) == 1 and len(next(iter(found))) == 5 for found in blocks.values())
+    assert blocks[0] != blocks[1] and counts["exemplars"] == 5 * len(whole)
+    for settings in ({"examples": 1}, {"few_shot": FewShot(separator=" ## ")}):
+        requests, _ = asked(store, 5, shots_of="template", **settings)
+        assert all({request.exemplars} == blocks[request.template] for request in requests)
+    fewer, _ = asked(store, 2, shots_of="template")
+    assert all({(*r.exemplars, *one[2:]) for one in blocks[r.template]} == blocks[r.template] for r in fewer)
+    other, _ = asked(store, 5, shots_of="template", seed=1)
+    assert all({request.exemplars} != blocks[request.template] for request in other)
+    texts, zero = texts_of(store), asked(store, 0)[0]
+    for request, plain in zip(whole, zero, strict=True):
+        shown = "".join(texts[one] + "\n\n" for one in request.exemplars)
+        assert VOCABULARY.decode(request.context.tolist()) == shown + plain.inputs
+
+
+def test_shots_in_common_that_do_not_fit_a_question_are_dropped_from_the_last(store):
+    requests, counts = asked(store, 5, shots_of="template", window=130)
+    block = {template: max((r.exemplars for r in requests if r.template == template), key=len) for template in (0, 1)}
+    assert len({len(request.exemplars) for request in requests}) > 1 or counts["exemplars_without_room"]
+    assert all(r.exemplars == block[r.template][: len(r.exemplars)] and not r.truncated for r in requests)
+    assert counts["exemplars"] + counts["exemplars_without_room"] == 5 * len(requests)
+    same, counts = asked(store, 30, shots_of="template", few_shot=FewShot(templates="same", budget=4000), window=5000)
+    templates = {row["example_id"]: row["template"] for row in store.open_text("one", "train").to_pylist()}
+    assert all({templates[one] for one in request.exemplars} == {request.template} for request in same)
+    assert counts["exemplars_without_row"] > 0
+
+
+def test_shots_in_common_hold_no_question_of_the_split_over_10_000_draws(tmp_path):
+    """Of a train split that holds every question that is asked, written otherwise; nor two that ask the same."""
+
+    def render(split, templates, seed):
+        yield from ONE.render(split, templates, seed)
+        if split == "train":
+            for number, row in enumerate(
+                row for row in ONE.render("test", templates, seed) if isinstance(row, Rendered)
+            ):
+                yield row._replace(inputs="  " + row.inputs.upper(), example_id=f"leak-{number}")
+            for i in range(5):
+                yield Rendered(f"twice {i % 2}", " yes", (" yes", " no"), 0, (), 0, f"twice-{i}", {})
+
+    leaky = dataclasses.replace(ONE, name="leaky", render=render)
+    store = make_store(tmp_path, leaky)
+    train, test = (store.open_tokens(VOCABULARY.digest, "leaky", split) for split in ("train", "test"))
+    rows, seen, drawn = np.arange(2), set(), 0
+    assert sorted(test.template[rows].tolist()) == [0, 1]
+    for seed in range(1000):
+        shown = show_common(
+            "leaky", train, test, rows, np.full(2, 999), np.arange(2), 5, FewShot(), SpecialTokens(0, None, 1), seed
+        )
+        ids = [train.example_id[one].tolist() for one in shown]
+        assert all(len({one.replace("-2", "-0").replace("-4", "-0") for one in block if "twice" in one})
+                   == sum("twice" in one for one in block) for block in ids)  # fmt: skip
+        seen |= {one for block in ids for one in block}
+        drawn += shown.size
+    assert drawn == 10_000 and not any(one.startswith("leak") for one in seen)
+    assert len([one for one in seen if one.startswith("train")]) > 20 and "twice-0" in seen
+
+
+def test_shots_in_common_score_as_if_each_question_were_asked_alone(store, params):
+    """A block read once, in batches of any size, against whole contexts one option at a time."""
+    requests, _ = asked(store, 5, shots_of="template")
+    assert {len(group.block) > 100 for group in group_by_block(requests, 256)} == {True}
+    scores = score_options(MODEL, params, requests, tokens_per_batch=256, narrowest=64)
+
+    @jax.jit
+    def log_probabilities(tokens):
+        hidden = apply(MODEL, params, tokens, jnp.arange(tokens.shape[1])[None], jnp.ones_like(tokens))
+        return jax.nn.log_softmax(logits(MODEL, params, hidden), axis=-1)
+
+    for request, got in zip(requests[::4], scores[::4], strict=True):
+        for option, score in zip(request.options, got, strict=True):
+            row = np.zeros((1, 512), np.int32)
+            whole = np.concatenate([request.context, option])
+            row[0, : len(whole)] = whole
+            places = np.arange(len(request.context), len(whole))
+            expected = np.asarray(log_probabilities(row))[0, places - 1, whole[places]].sum()
+            assert score == pytest.approx(expected, abs=2e-4)
+
+
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_the_window_bounds_exemplars_before_it_cuts_a_question(store, task):
     roomy, _ = asked(store, 5, task, window=130, max_new_tokens=20)
@@ -131,7 +218,9 @@ def test_scores_do_not_depend_on_the_batch(store, params):
         return evaluate_params(MODEL, params, VOCABULARY, store, TASKS, scoring)
 
     small, large = run(tokens_per_batch=256), run(tokens_per_batch=8192)
-    assert small.rows.drop_columns(["scores"]).equals(large.rows.drop_columns(["scores"]))
+    assert small.rows.drop_columns(["scores", "unconditional"]).equals(
+        large.rows.drop_columns(["scores", "unconditional"])
+    )
     scores = [results.rows["scores"].combine_chunks().flatten() for results in (small, large)]
     np.testing.assert_allclose(*scores, atol=2e-4)
     rows = small.rows.to_pylist()

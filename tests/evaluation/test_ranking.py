@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flan_jax.evaluation import ranking
-from flan_jax.evaluation.ranking import choose, score_options
+from flan_jax.evaluation.ranking import choose, padded_length, score_options, score_questions
 from flan_jax.models.decoder import apply, build_decoder, logits
 from flan_jax.training.partitioning import MeshConfig, make_mesh
 from tests.evaluation.questions import MODEL, make_request, random_requests, tiny_params
@@ -19,28 +19,33 @@ def params():
     return tiny_params()
 
 
-@pytest.fixture(scope="module")
-def alone(params) -> list[np.ndarray]:
+@jax.jit
+def _log_probabilities(params, tokens):
+    hidden = apply(MODEL, params, tokens, jnp.arange(tokens.shape[1])[None], jnp.ones_like(tokens))
+    return jax.nn.log_softmax(logits(MODEL, params, hidden), axis=-1)
+
+
+def _alone(params, requests, width: int) -> tuple[list[np.ndarray], list[list[bool]]]:
     """Every option by itself: context and option in one unpacked row, all logits, in one fixed shape."""
-
-    @jax.jit
-    def log_probabilities(tokens):
-        columns = jnp.arange(tokens.shape[1])[None]
-        hidden = apply(MODEL, params, tokens, columns, jnp.ones_like(tokens))
-        return jax.nn.log_softmax(logits(MODEL, params, hidden), axis=-1)
-
-    scores = []
-    for request in REQUESTS:
-        sums = []
+    scores, greedy = [], []
+    for request in requests:
+        sums, first = [], []
         for option in request.options:
             row = np.concatenate([request.context, option])
-            padded = np.zeros((1, 64), np.int32)
+            padded = np.zeros((1, width), np.int32)
             padded[0, : len(row)] = row
-            table = np.asarray(log_probabilities(padded))[0]
+            table = np.asarray(_log_probabilities(params, padded))[0]
             places = np.arange(len(request.context), len(row))
             sums.append(table[places - 1, row[places]].astype(np.float64).sum())
+            first.append(bool((table[places - 1].argmax(-1) == row[places]).all()))
         scores.append(np.array(sums))
-    return scores
+        greedy.append(first)
+    return scores, greedy
+
+
+@pytest.fixture(scope="module")
+def alone(params) -> list[np.ndarray]:
+    return _alone(params, REQUESTS, 64)[0]
 
 
 @pytest.mark.parametrize(("narrowest", "tokens_per_batch"), [(32, 256), (128, 512), (512, 2048)])
@@ -62,6 +67,43 @@ def test_scores_do_not_depend_on_how_many_logits_are_held(params, alone, monkeyp
     model = dataclasses.replace(MODEL, max_length=97)  # another static argument: compiled anew
     packed = score_options(model, params, REQUESTS, narrowest=128, tokens_per_batch=512)
     np.testing.assert_allclose(np.concatenate(packed), np.concatenate(alone), atol=2e-4, rtol=0)
+
+
+def test_questions_that_begin_alike_are_scored_behind_what_they_share(params, monkeypatch):
+    """Two blocks of 80 and 70 tokens, and questions that begin otherwise; read in as few tokens as is promised."""
+    draw = np.random.default_rng(4)
+    blocks = [draw.integers(2, 61, size).tolist() for size in (80, 70)]
+    asked = random_requests(30, seed=3, longest_context=20)
+    shared = [make_request([*(blocks[i] if (i := n % 3) < 2 else []), *r.context], r.options, example_id=f"{n}")
+              for n, r in enumerate(asked)]  # fmt: skip
+    seen = []
+    original = ranking.token_scores
+    monkeypatch.setattr(ranking, "token_scores", lambda *a: seen.append((a[2], a[3].size)) or original(*a))
+    scores = score_options(MODEL, params, shared, narrowest=64, tokens_per_batch=512, mesh=make_mesh(MeshConfig()))
+    assert {int(block.length) for block, _ in seen if block is not None} == {80, 70}
+    assert sum(size for _, size in seen) < 0.6 * sum(len(request.context) for request in shared) + 1024
+    expected, _ = _alone(params, shared, 128)
+    np.testing.assert_allclose(np.concatenate(scores), np.concatenate(expected), atol=2e-4, rtol=0)
+
+
+def test_what_greedy_generation_would_say_is_told(params):
+    """The most probable first token, as an option, with tokens behind it, and another one."""
+    asked = []
+    for request in REQUESTS[:6]:
+        row = np.zeros((1, 64), np.int32)
+        row[0, : len(request.context)] = request.context
+        best = int(np.asarray(_log_probabilities(params, row))[0, len(request.context) - 1].argmax())
+        asked.append(make_request(request.context, ([best], [best, 5, 5], [7 if best != 7 else 6])))
+    _, expected = _alone(params, asked, 64)
+    got = score_questions(MODEL, params, asked, narrowest=128, tokens_per_batch=512)
+    assert [one.greedy.tolist() for one in got] == expected
+    assert all(one[0] and not one[2] for one in expected)
+
+
+def test_blocks_are_padded_by_at_most_a_third():
+    assert [padded_length(n) for n in (64, 65, 96, 97, 129, 192, 193, 257, 726)] == [
+        64, 96, 96, 128, 192, 192, 256, 384, 768,
+    ]  # fmt: skip
 
 
 def test_learned_positions_continue_from_the_context():

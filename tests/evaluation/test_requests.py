@@ -24,6 +24,7 @@ class Beginning:
         self.digest = VOCABULARY.digest
 
     encode, decode, save = VOCABULARY.encode, VOCABULARY.decode, VOCABULARY.save
+    opening, files = VOCABULARY.opening, VOCABULARY.files
 
 
 def test_a_request_holds_the_question_and_its_place(tmp_path):
@@ -110,6 +111,10 @@ def test_oddities_are_counted(tmp_path):
     store = make_store(tmp_path, double, bare)
     _, counts = build_requests(store, VOCABULARY, double, "test", window=200)
     assert counts == {"duplicate_options": 12}
+    echo = ranked("echo", options=((" yes", " test question 0 in way 0?"),))
+    assert build_requests(make_store(tmp_path, echo), VOCABULARY, echo, "test", window=200)[1] == {
+        "option_is_the_question": 1
+    }
     requests, counts = build_requests(store, VOCABULARY, bare, "test", window=200)
     assert counts == {"scored_against_target": 12}
     assert requests[0].references == ("six",)

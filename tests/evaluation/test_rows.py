@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from flan_jax.evaluation.rows import lay_out, pack, power_of_two, rows_for, width_for
+from flan_jax.evaluation.rows import lay_out, pack, plan_widths, power_of_two, rounded, rows_for
 from tests.evaluation.questions import make_request, random_requests
 
 
@@ -22,7 +22,7 @@ def test_every_option_token_is_placed_once_behind_its_own_context(narrowest):
     first = np.cumsum([0] + [len(request.options) for request in requests])
     seen = np.zeros(first[-1], int)
     for batch in pack(requests, narrowest=narrowest, tokens_per_batch=1024):
-        assert batch.tokens.shape[1] % narrowest == 0
+        assert batch.tokens.shape[1] % (narrowest // 2) == 0 and batch.tokens.shape[1] >= narrowest
         for r, s in np.argwhere(batch.option >= 0):
             option = batch.option[r, s]
             column = batch.columns[r, batch.slots[r, s]]
@@ -53,6 +53,25 @@ def test_rows_of_a_batch_are_even_shares():
     assert all(rows_for(rows, 24, 8) % 8 == 0 for rows in range(1, 100))
 
 
-def test_widths_double_until_two_questions_fit():
-    assert [width_for(length, 64) for length in (1, 32, 33, 100)] == [64, 64, 128, 256]
+def test_widths_are_those_that_cost_the_least():
+    """One width for what fits it well; no row so wide for one long question; widths that differ much stay apart."""
+    assert plan_widths([30] * 100, 64, 1) == [64]
+    draw = np.random.default_rng(0)
+    normal = draw.normal(140, 30, 600).astype(int).tolist()
+    assert max(plan_widths([*normal, 300], 128, 2048)) in (384, 512)
+    broad = [20] * 2000 + [900] * 50
+    assert len(plan_widths(broad, 64, 2048)) == 2 and plan_widths(broad, 64, 2048)[0] < 200
+    assert plan_widths(broad, 64, 10**9) == plan_widths(broad, 64, 10**9)[:1]
+    for lengths in (normal, broad, [1], [5000, 3]):
+        assert plan_widths(lengths, 64, 100)[-1] >= max(lengths)
+
+
+def test_a_block_in_front_takes_no_columns_but_positions_go_on():
+    item = lay_out(make_request(context=(7, 8, 9), options=((1, 2, 3), (4,))), block=2)
+    assert item.tokens.tolist() == [9, 1, 2] and item.positions.tolist() == [2, 3, 4]
+    assert item.columns.tolist() == [0, 1, 2] and item.slots.tolist() == [0, 1, 2, 0]
+
+
+def test_sizes_are_rounded_to_few():
     assert [power_of_two(count) for count in (0, 1, 2, 3, 9)] == [1, 1, 2, 4, 16]
+    assert [rounded(count) for count in (0, 1, 2, 3, 4, 5, 7, 12, 13, 260)] == [1, 1, 2, 3, 4, 6, 8, 12, 16, 384]
