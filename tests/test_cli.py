@@ -104,7 +104,7 @@ def test_a_module_s_own_error_is_named(monkeypatch, capsys):
     assert capsys.readouterr().err == "flan-jax: StoreOnFire: store burns; set --gin.STORE\n"
 
 
-@pytest.mark.parametrize(("command", "says"), [("prepare", "makes what is not there"), ("evaluate", "starts the scor")])
+@pytest.mark.parametrize(("command", "says"), [("prepare", "makes what is not there"), ("evaluate", "asks what is")])
 def test_ctrl_c_is_one_line_and_130(command, says, monkeypatch, capsys):
     def stopped(_):
         raise KeyboardInterrupt

@@ -160,7 +160,7 @@ def evaluate_checkpoint(config: EvaluateConfig) -> Results:
     }
     results = evaluate_params(
         model_config, params, vocabulary, store, tasks, config, provenance=provenance, mesh=mesh,
-        trained_length=trained_length(metadata), keep_in=run / "evaluations" / "answers",
+        trained_length=trained_length(metadata), keep_in=run / "answers",
     )  # fmt: skip
     if jax.process_index() == 0:
         results.write(output)
