@@ -13,6 +13,9 @@ class DecodingError(FlanJaxError, ValueError):
     """A setting of generation that cannot be followed, or a model whose scores are not numbers."""
 
 
+METHODS = ("greedy", "sample", "beam")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Decoding:
     """How answers are generated.
@@ -37,6 +40,9 @@ class Decoding:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self._require("method", f"one of {', '.join(METHODS)}", lambda method: method in METHODS)
+        for name in ("temperature", "top_p", "length_penalty"):
+            self._require(name, "a number", lambda value: type(value) in (int, float))
         self._require("stop", "a list of texts, none empty", lambda stop: not isinstance(stop, str) and all(stop))
         object.__setattr__(self, "stop", tuple(self.stop))
         self._require("temperature", "a finite number above 0", lambda value: 0 < value < math.inf)

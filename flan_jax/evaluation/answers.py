@@ -2,9 +2,10 @@
 
     <folder>/<identity>.jsonl    a line an answer: [key, answer, checksum]
 
-The identity is a digest of everything that answers besides the question: parameters, vocabulary, model settings, code,
-libraries and device.  So another checkpoint has another file, and never hits.  Lines are appended when their batch is
-done; one that a killed process left torn, or that a disk damaged, fails its checksum and is asked again.
+The identity is a digest of what answers besides the question (`asking.identity`): parameters, vocabulary, model
+settings, code, libraries, device and precision.  So another checkpoint has another file, and never hits.  Lines are
+appended when their batch is done; one that a killed process left torn, or that a disk damaged, fails its checksum and
+is asked again.
 """
 
 import hashlib
@@ -28,7 +29,10 @@ logger = logging.getLogger(__name__)
 Answer = list[Any]
 """Plain JSON data: the nats of options, or what was generated."""
 
-ANSWERING = ("models", "decoding", "evaluation/ranking.py", "evaluation/rows.py", "evaluation/generation.py")
+ANSWERING = (
+    "models", "decoding", "evaluation/ranking.py", "evaluation/rows.py", "evaluation/common_blocks.py",
+    "evaluation/generation.py", "data/vocabulary.py", "data/tokenizer_json.py", "data/sentencepiece_vocabulary.py",
+)  # fmt: skip
 """The code that decides an answer, in the package: with it changed, nothing that was answered before is believed."""
 
 
@@ -124,7 +128,7 @@ def answering_code() -> str:
     digest = hashlib.sha256()
     for name in ANSWERING:
         place = root / name
-        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place] if place.exists() else []:
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:32]
 

@@ -1,6 +1,7 @@
 """A model's answers to questions: equal ones asked once, those it gave before taken from where they are kept."""
 
 import dataclasses
+import importlib.metadata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,14 +14,14 @@ from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.decoding.settings import Decoding
 from flan_jax.evaluation.answers import Answers, answering_code, question_key
 from flan_jax.evaluation.generation import Generated, generate
-from flan_jax.evaluation.provenance import library_versions, parameter_digest
+from flan_jax.evaluation.provenance import parameter_digest
 from flan_jax.evaluation.ranking import score_options
 from flan_jax.evaluation.requests import Request
 from flan_jax.evaluation.rows import Question
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import Params
 
-ANSWERING_LIBRARIES = ("jax", "jaxlib")
+ANSWERING_LIBRARIES = ("jax", "jaxlib", "tokenizers", "sentencepiece")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +93,13 @@ class Asked:
 
 
 def identity(config: DecoderConfig, params: Params, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Everything that decides answers besides the questions, as JSON data."""
-    versions = library_versions()
+    """What decides answers besides the questions, as JSON data; of XLA's flags only the precision of products."""
     return {
         "parameters": parameter_digest(params),
         "vocabulary": vocabulary.digest,
         "model": dataclasses.asdict(config),
         "code": answering_code(),
-        "libraries": {name: versions[name] for name in ANSWERING_LIBRARIES},
+        "libraries": {name: importlib.metadata.version(name) for name in ANSWERING_LIBRARIES},
         "device": jax.devices()[0].device_kind,
+        "precision": str(jax.config.values["jax_default_matmul_precision"]),
     }

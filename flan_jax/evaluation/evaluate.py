@@ -18,7 +18,7 @@ from flan_jax.evaluation.answers import Answers
 from flan_jax.evaluation.asking import Asked, identity
 from flan_jax.evaluation.few_shot import choose_shots, shots_note
 from flan_jax.evaluation.gathering import EvaluationError as EvaluationError
-from flan_jax.evaluation.gathering import check_metrics, gather_requests, splits_read, warnings
+from flan_jax.evaluation.gathering import check_lengths, check_metrics, gather_requests, splits_read, warnings
 from flan_jax.evaluation.held_out import held_out_note, trained_on, training_stages
 from flan_jax.evaluation.option_scores import ask_unconditionally, unconditional_contexts
 from flan_jax.evaluation.over_steps import evaluate_over_steps
@@ -119,6 +119,7 @@ def evaluate_checkpoint(config: EvaluateConfig) -> Results:
     """
     registry = load_registry(config.tasks)
     tasks = find_tasks(registry, config.mixture)
+    check_lengths([task.name for task in tasks], config.decoding)
     run = pathlib.Path(run_and_step(config.checkpoint)[0])
     own_vocabulary = config.vocabulary or str(run / "vocabulary")
     check_store(pathlib.Path(config.store), config.mixture, own_vocabulary, config.tasks)
@@ -141,7 +142,7 @@ def evaluate_checkpoint(config: EvaluateConfig) -> Results:
             "--gin.VOCABULARY=\"''\" to use the checkpoint's own"
         )
     check_prepared(store, vocabulary, tasks, config, config.mixture, own_vocabulary, config.tasks)
-    decisive = decisive_of_result(config, model_config, metadata, vocabulary, store, tasks)
+    decisive = decisive_of_result(config, model_config, parameter_digest(params), vocabulary, store, tasks)
     digest = decisive_digest(decisive)
     names = each_name(config.mixture)
     own_folder = folder_name(metadata["step"], names, config.split, config.shots, digest)
@@ -178,17 +179,16 @@ def evaluate_checkpoint(config: EvaluateConfig) -> Results:
 
 
 def decisive_of_result(
-    scoring: Scoring, model: DecoderConfig, metadata: Mapping[str, Any], vocabulary: Vocabulary, store: Store,
-    tasks: Sequence[Task],
-) -> dict[str, Any]:  # fmt: skip
-    """Everything that decides what an evaluation of a run's checkpoint comes to, but for rounding, as JSON data.
+    scoring: Scoring, model: DecoderConfig, parameters: str, vocabulary: Vocabulary, store: Store, tasks: Sequence[Task]
+) -> dict[str, Any]:
+    """Everything that decides what an evaluation comes to, but for rounding, as JSON data.  parameters: their digest.
 
     Raises EvaluationError, ShotsError, NotPrepared or StoreMismatch where a split that is to be read cannot be.
     """
     splits = splits_read(vocabulary, store, tasks, scoring)
     settings, model_settings = dataclasses.asdict(scoring), dataclasses.asdict(model)
     return {
-        "checkpoint": {name: metadata.get(name) for name in ("step", "seed", "plan_hash", "imported")},
+        "parameters": parameters,
         "model": {name: value for name, value in model_settings.items() if name not in FREE_OF_MODEL},
         "scoring": {f.name: settings[f.name] for f in dataclasses.fields(Scoring) if f.name not in FREE_OF_SCORING},
         "tasks": {task.name: task.fingerprint for task in tasks},

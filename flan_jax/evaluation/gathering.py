@@ -1,11 +1,13 @@
 """Everything that is asked in an evaluation, and what can be told of it before a model is asked."""
 
+import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from flan_jax.data.store import Store
 from flan_jax.data.task import BEYOND_CAP, Task
 from flan_jax.data.vocabulary import Vocabulary
+from flan_jax.decoding.settings import Decoding
 from flan_jax.errors import FlanJaxError
 from flan_jax.evaluation.few_shot import ShotsError, check_train_splits, choose_shots
 from flan_jax.evaluation.metrics import get_metrics, no_options
@@ -98,6 +100,17 @@ def warnings(counts: Mapping[tuple[str, str], Mapping[str, int]], trained_length
             f"  for all of them, run flan-jax prepare with EVAL_EXAMPLES={asked}"
         )
     return found
+
+
+def check_lengths(names: Sequence[str], decoding: Decoding) -> None:
+    """Raises EvaluationError where lengths of answers are set for a task that is not among `names`."""
+    for name in decoding.task_max_new_tokens:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 3, 0.0) or list(names[:3])
+            raise EvaluationError(
+                f"--gin.Decoding.task_max_new_tokens names {name!r}, which is not evaluated here; did you mean "
+                f"{' or '.join(near)}?"
+            )
 
 
 def share(part: int, whole: int) -> str:

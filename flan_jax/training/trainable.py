@@ -128,6 +128,8 @@ class SoftPrompt(Everything):
 
     def __post_init__(self) -> None:
         _require(self, "length", "a whole number of at least 1", type(self.length) is int and self.length >= 1)
+        begins = ("vocabulary", "normal")
+        _require(self, "begins_as", "'vocabulary' or 'normal'", self.begins_as in begins)
         _require(self, "ids", "at least 1, or None for all", self.ids is None or self.ids >= 1)
 
     @property

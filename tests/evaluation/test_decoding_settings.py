@@ -4,7 +4,8 @@ import pytest
 
 from flan_jax.configuration import ConfigurationError, configure
 from flan_jax.decoding.settings import Decoding, DecodingError
-from flan_jax.evaluation.evaluate import evaluate_params
+from flan_jax.evaluation.evaluate import EvaluationError, evaluate_params
+from flan_jax.evaluation.gathering import check_lengths
 from flan_jax.evaluation.scoring import Scoring
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import build_decoder
@@ -26,6 +27,20 @@ def test_the_default_is_greedy_and_gin_sets_the_rest():
     for wrong in ("Decoding.method = 'best'", "Decoding.beems = 3", "Decoding.stop = '.'", "Decoding.top_p = 0.0"):
         with pytest.raises((ConfigurationError, DecodingError), match="Decoding"):
             bound(wrong)
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("method", "beams"), ("temperature", "hot"), ("top_p", True)])
+def test_what_python_says_is_checked_too(name, wrong):
+    decoding = Decoding()
+    object.__setattr__(decoding, name, wrong)  # past the types, which are checked in tests only
+    with pytest.raises(DecodingError, match=rf"Decoding\.{name}={wrong!r} should be"):
+        decoding.__post_init__()
+
+
+def test_a_length_for_a_task_that_is_not_evaluated_is_refused():
+    check_lengths(["counting", "adding"], Decoding(task_max_new_tokens={"adding": 2}))
+    with pytest.raises(EvaluationError, match=r"names 'ading'.*did you mean adding"):
+        check_lengths(["counting", "adding"], Decoding(task_max_new_tokens={"ading": 2}))
 
 
 def test_the_setting_is_followed_and_recorded(tmp_path):

@@ -212,7 +212,7 @@ def results_folders(config):
     return sorted(path.name for path in (pathlib.Path(config.checkpoint) / "evaluations").iterdir())
 
 
-def test_another_evaluation_stands_beside_the_earlier_one(checkpoint):
+def test_another_evaluation_stands_beside_the_earlier_one(checkpoint, monkeypatch):
     """Under a name that tells apart whatever decides the result; the same evaluation keeps its place."""
     config, metadata = checkpoint
     others = {
@@ -228,9 +228,10 @@ def test_another_evaluation_stands_beside_the_earlier_one(checkpoint):
     for number, (name, value) in enumerate(others.items(), 3):
         evaluate(dataclasses.replace(config, **{name: value}))
         assert len(results_folders(config)) == number, f"{name} decides the result and not its folder"
-    metadata["seed"] = 4
+    changed = build_decoder(MODEL, 1)[1]
+    monkeypatch.setattr(evaluate_module, "load_params", lambda directory, step, mesh: (MODEL, changed, metadata))
     evaluate(config)
-    assert len(results_folders(config)) == 3 + len(others)
+    assert len(results_folders(config)) == 3 + len(others), "other parameters of the same step, seed and plan"
 
 
 def test_the_summary_says_every_setting(checkpoint, tmp_path):
