@@ -1,12 +1,13 @@
 """A checkpoint with its vocabulary, to ask: for a continuation, or how probable given ones are."""
 
 import dataclasses
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from flan_jax.data.vocabulary import Vocabulary, load_vocabulary
+from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.decoding.engine import Ask, Engine
 from flan_jax.decoding.settings import Decoding, random_bits
 from flan_jax.evaluation.generation import Generated, generate
@@ -14,7 +15,7 @@ from flan_jax.evaluation.ranking import score_options
 from flan_jax.evaluation.requests import Request, RequestError, fit
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import Params, apart
-from flan_jax.training.checkpoints import load_params, run_and_step
+from flan_jax.training.run_vocabulary import load_to_ask
 
 
 class Option(NamedTuple):
@@ -36,9 +37,9 @@ class Answerer:
 
     @classmethod
     def load(cls, model_dir: str, step: int | None = None) -> "Answerer":
-        """The newest checkpoint of a run, or that of `step`.  Raises CheckpointError."""
-        model, params, _ = load_params(model_dir, step)
-        return cls(model, params, load_vocabulary(str(run_and_step(model_dir)[0] / "vocabulary")))
+        """The newest checkpoint of a run, or that of `step`.  Raises CheckpointError or VocabularyError."""
+        model, params, vocabulary, _ = load_to_ask(model_dir, step)
+        return cls(model, params, vocabulary)
 
     def generate(self, prompts: Sequence[str], max_tokens: int, decoding: Decoding | None = None) -> list[Generated]:
         """A continuation of each, without white space at its ends.  A draw depends on the seed and the prompt's place.
@@ -88,12 +89,12 @@ class Answerer:
         prompt = prompt.rstrip()
         if not prompt or any(not option.strip() for option in options):
             raise RequestError("the prompt and every option need some text")
-        if max_new_tokens >= self.model.max_length:
+        start = [] if self.vocabulary.bos_id is None else [self.vocabulary.bos_id]
+        if max_new_tokens + len(start) >= self.model.max_length:
             raise RequestError(
                 f"--max_tokens={max_new_tokens} leaves no room for a prompt in the {self.model.max_length} tokens that "
                 "the model takes"
             )
-        start = [] if self.vocabulary.bos_id is None else [self.vocabulary.bos_id]
         (context,) = self.vocabulary.encode([self.vocabulary.opening(prompt)])  # as the token layer does
         encoded = tuple(np.asarray(tokens, np.int32) for tokens in self.vocabulary.encode(options))
         request = Request(
@@ -101,4 +102,12 @@ class Answerer:
             context=np.asarray([*start, *context], np.int32), options=encoded, option_texts=options, answer=0,
             references=("",), inputs=prompt, max_new_tokens=max_new_tokens,
         )  # fmt: skip
-        return fit(request, self.model.max_length)
+        fitted = fit(request, self.model.max_length, len(start))
+        if fitted.truncated:
+            print(
+                f"{fitted.truncated} of {len(request.context)} tokens are cut from the beginning of the prompt "
+                f"{prompt[:40]!r}...: with the answer it is longer than the {self.model.max_length} that the model "
+                "takes",
+                file=sys.stderr,
+            )
+        return fitted

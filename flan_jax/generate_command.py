@@ -23,7 +23,7 @@ HELP = """\
 
 
 class PromptsError(FlanJaxError, ValueError):
-    """A file of prompts that cannot be read; names the file and the line."""
+    """A file of prompts that cannot be read (names the file and the line), or settings that cannot be followed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,19 @@ class GenerateConfig:
     beams: int = 1
     stop: tuple[str, ...] = ()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises PromptsError for settings that would do nothing."""
+        if self.beams != 1 and self.temperature:
+            raise PromptsError(
+                f"--beams={self.beams} searches and --temperature={self.temperature:g} draws; set beams to 1 or "
+                "temperature to 0"
+            )
+        session = self.prompt is None and self.prompts is None  # there, one is set after the other
+        if self.top_p != 1 and not self.temperature and not session:
+            raise PromptsError(f"--top_p={self.top_p:g} only bounds what is drawn; set --temperature too, as 1")
+        if self.output is not None and self.prompts is None:
+            raise PromptsError(f"--output={self.output} takes the answers of a file, --prompts; redirect this one's")
 
     @property
     def decoding(self) -> Decoding:
@@ -194,9 +207,10 @@ class Session:
             self.config = dataclasses.replace(self.config, options=options)
         elif name in kinds:
             try:
-                changed = dataclasses.replace(self.config, **{name: kinds[name](value)})
+                number = kinds[name](value)
             except ValueError:
                 raise PromptsError(f"/{name} needs a number, not {value!r}") from None
+            changed = dataclasses.replace(self.config, **{name: number})
             if changed.max_tokens < 1:
                 raise PromptsError("/max_tokens should be at least 1")
             _ = changed.decoding  # refused here, where the old settings still stand

@@ -8,9 +8,11 @@ import pytest
 from flan_jax.cli import main
 from flan_jax.data.vocabulary import ByteVocabulary
 from flan_jax.decoding.settings import Decoding
+from flan_jax.evaluation.requests import RequestError
 from flan_jax.generate import Answerer
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import build_decoder
+from tests.evaluation.test_requests import Beginning
 
 MODEL = DecoderConfig(vocab_size=259, num_layers=1, embed_dim=16, num_heads=2, mlp_dim=16, max_length=128)
 PROMPT = "Who is it?"
@@ -53,6 +55,19 @@ def test_options_are_shown_with_probabilities(answerer, capsys):
     assert same[0] == same[1]
 
 
+def test_a_prompt_too_long_keeps_its_bos_and_the_cut_is_told(answerer, capsys):
+    opened = Answerer(MODEL, answerer.params, Beginning())
+    ends = "x" * 110 + "?"  # with the BOS and 16 tokens of answer, what the model takes
+    whole = opened.generate([ends], 16)
+    assert capsys.readouterr().err == ""
+    assert opened.generate(["y" * 30 + ends], 16) == whole
+    assert "30 of 142 tokens are cut from the beginning of the prompt 'yyyy" in capsys.readouterr().err
+    assert "".join(opened.stream("y" * 30 + ends, 16, Decoding())) == whole[0].text
+    assert "30 of 142 tokens" in capsys.readouterr().err
+    with pytest.raises(RequestError, match="--max_tokens=127 leaves no room"):
+        opened.generate([ends], 127)
+
+
 def test_a_file_of_prompts(answerer, capsys, tmp_path):
     asked = [
         {"prompt": PROMPT, "id": 7}, {"prompt": "So?", "options": ["yes", "no"]}, {"prompt": "Ähm, two\nlines"},
@@ -77,7 +92,8 @@ def test_a_file_of_prompts(answerer, capsys, tmp_path):
 def test_a_session(answerer, capsys, monkeypatch):
     typed = iter(
         ["/max_tokens 7", PROMPT, "", "two \\", "lines", "/options yes | no", PROMPT, "/options", "/temperature x",
-         "/temperature -1", "/top_p 0.9", "/temperature 1.2", PROMPT, PROMPT, "x" * 3, "/nonsense", "/quit", "never"]
+         "/temperature -1", "/top_p 0.9", "/temperature 1.2", "/beams 3", PROMPT, PROMPT, "x" * 3, "/nonsense", "/quit",
+         "never"]
     )  # fmt: skip
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
@@ -93,6 +109,7 @@ def test_a_session(answerer, capsys, monkeypatch):
         "%",
         "/temperature needs a number, not 'x'",
         "Decoding.temperature=-1.0",
+        "--beams=3 searches",
         *drawn,
         "/options",
     ):
@@ -132,6 +149,9 @@ def test_ctrl_c_cuts_an_answer_short_and_the_session_goes_on(answerer, capsys, m
         (["--prompt=a", "--max_tokens=0"], ["--max_tokens=0"]),
         (["--prompt=a", "--max_tokens=128"], ["--max_tokens=128", "the 128 tokens"]),
         (["--prompt=a", "--temperature=-1"], ["Decoding.temperature=-1.0"]),
+        (["--prompt=a", "--beams=4", "--temperature=0.7"], ["--beams=4", "--temperature=0.7"]),
+        (["--prompt=a", "--top_p=0.3"], ["--top_p=0.3", "set --temperature"]),
+        (["--prompt=a", "--output=out.jsonl"], ["--output=out.jsonl", "--prompts"]),
         (["--prompt=a", "--beams=0"], ["Decoding.beams=0"]),
         (["--prompts=/nowhere.jsonl"], ["/nowhere.jsonl"]),
         (["--prompts=FILE"], ["FILE, line 2", "not JSON"]),

@@ -52,7 +52,7 @@ def test_adapters_are_tuned_scored_and_asked_by_the_commands_there_are(finished_
     assert main(["export-hf", str(run), str(tmp_path / "adapter"), "--adapter"]) == 0
     assert "peft.PeftModel.from_pretrained" in capsys.readouterr().out
     said = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
-    assert (said["r"], said["base_model_name_or_path"]) == (8, f"{base}/checkpoints/4")
+    assert (said["r"], said["base_model_name_or_path"]) == (8, ""), "a folder to be published names no path"
     assert "self_attn.q_proj" in said["target_modules"]
 
 

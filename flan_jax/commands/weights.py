@@ -80,7 +80,7 @@ def _export_hf_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), help="what to write (default: as the checkpoint has it)"
     )
-    parser.add_argument("--max_shard_size", default="5GB", help="most data in one file (default: %(default)s)")
+    parser.add_argument("--max_shard_size", help="most data in one file (default: 5GB)")
     parser.add_argument(
         "--adapter", action="store_true",
         help="write only the LoRA or soft prompt that was trained on top of another checkpoint, for peft",

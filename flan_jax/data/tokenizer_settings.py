@@ -125,21 +125,30 @@ class TokenizerSettings:
 def read_settings(folder: pathlib.Path, files: Mapping[str, bytes]) -> TokenizerSettings:
     """The settings in the tokenizer's `files`, and in those of the model in the same folder.
 
-    Raises VocabularyError if a file is no JSON object.
+    Raises VocabularyError if a file is no JSON object, or the name of a class in it no text.
     """
     config, names, indices = (read_object(folder / name, files.get(name, b"{}")) for name in (CONFIG, NAMES, ADDED))
     model, generation = (
         read_object(path, path.read_bytes() if path.is_file() else b"{}")
         for path in (folder / "config.json", folder / "generation_config.json")
     )
-    kind = (config.get("tokenizer_class") or model.get("tokenizer_class") or "").removesuffix("Fast")
+    kind = _text(folder / CONFIG, config, "tokenizer_class") or _text(folder / "config.json", model, "tokenizer_class")
+    kind = kind.removesuffix("Fast")
     if kind in ("PreTrainedTokenizer", "TokenizersBackend"):  # what any tokenizer may be saved as
         kind = ""
     elif not kind:
-        kind = CLASS_OF_MODEL.get(model.get("model_type", ""), "")
+        kind = CLASS_OF_MODEL.get(_text(folder / "config.json", model, "model_type"), "")
     ends = generation.get("eos_token_id", model.get("eos_token_id"))
     listed = tuple(ends) if isinstance(ends, list) else () if ends is None else (ends,)
     return TokenizerSettings(folder, config, names, indices, kind, listed)
+
+
+def _text(path: pathlib.Path, values: Mapping[str, Any], name: str) -> str:
+    """A field of a file; "" where it is absent or null."""
+    value = values.get(name)
+    if value is not None and not isinstance(value, str):
+        raise VocabularyError(f"{path}: {name}={value!r} must be text; mend it or remove it")
+    return value or ""
 
 
 def read_object(path: pathlib.Path, content: bytes) -> dict[str, Any]:

@@ -36,8 +36,9 @@ def score_prompt(config: DecoderConfig, params: Params, prompt: np.ndarray) -> P
 @partial(jax.jit, static_argnums=0)
 def _scores(config: DecoderConfig, params: Params, tokens: Int[Array, "1 T"], length: Array) -> tuple[Array, ...]:
     width = tokens.shape[1]
-    positions = jnp.arange(width)[None]
-    hidden = apply(config, params, tokens, positions, (positions < length).astype(jnp.int32))[0]
+    columns = jnp.arange(width)[None]
+    positions = jnp.where(columns < length, columns, 0)  # padding may reach past the table of learned ones
+    hidden = apply(config, params, tokens, positions, (columns < length).astype(jnp.int32))[0]
     part = next(size for size in range(min(AT_ONCE, width), 0, -1) if width % size == 0)
     following = jnp.roll(tokens[0], -1).reshape(-1, part)
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..data.atomic import atomic_file
-from ..data.vocabulary import load_vocabulary
 from ..evaluation.provenance import parameter_digest
 from ..models.config import DecoderConfig
 from ..models.prefix import PREFIX
 from ..training.checkpoints import load_params, load_trained, run_and_step
+from ..training.run_vocabulary import run_vocabulary
 from .errors import InteropError, UnsupportedModel
 from .export_hf import export_hf
 from .families import FAMILIES
@@ -22,6 +22,7 @@ from .peft_files import export_peft
 from .tokenizer_files import special_ids, write_tokenizer
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+MAX_SHARD_SIZE = "5GB"
 PLAINEST = "llama"
 """The family of a decoder that several can express: the same function, and DecoderConfig's defaults are LLaMA's."""
 
@@ -31,7 +32,8 @@ class ExportConfig:
     """`run` is a run's directory or one of its `checkpoints/<step>`, `directory` the folder to make.
 
     `model_type` None: that it was imported as, or the one that can express it.  `dtype` None: that of the parameters.
-    `adapter`: only what was trained on top of another checkpoint, for `peft`.
+    `max_shard_size` None: MAX_SHARD_SIZE.
+    `adapter`: only what was trained on top of another checkpoint, for `peft`, in one file and as it was trained.
     """
 
     run: str
@@ -39,8 +41,16 @@ class ExportConfig:
     step: int | None = None
     model_type: str | None = None
     dtype: str | None = None
-    max_shard_size: str = "5GB"
+    max_shard_size: str | None = None
     adapter: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises InteropError for settings that would do nothing."""
+        given = [f"--{name}" for name in ("dtype", "max_shard_size") if getattr(self, name) is not None]
+        if self.adapter and given:
+            raise InteropError(
+                f"--adapter writes one file, in the numbers that were trained; leave {' and '.join(given)} out"
+            )
 
 
 def export_run(config: ExportConfig) -> None:
@@ -50,7 +60,7 @@ def export_run(config: ExportConfig) -> None:
     read.
     """
     directory = pathlib.Path(config.directory).absolute()
-    most = shard_bytes(config.max_shard_size)
+    most = shard_bytes(config.max_shard_size or MAX_SHARD_SIZE)
     if directory.exists():
         raise InteropError(f"{directory} is there already, and nothing is overwritten; name a new folder, or remove it")
     if config.adapter:
@@ -62,12 +72,7 @@ def export_run(config: ExportConfig) -> None:
             f"model it was tuned on, {metadata['began_from']['checkpoint']}"
         )
     run = pathlib.Path(run_and_step(config.run)[0])
-    vocabulary = load_vocabulary(str(run / "vocabulary"))
-    if vocabulary.digest != metadata["vocabulary_digest"]:
-        raise InteropError(
-            f"{run / 'vocabulary'} is {vocabulary.digest[:12]}, and the checkpoint reads vocabulary "
-            f"{metadata['vocabulary_digest'][:12]}; put that back there"
-        )
+    vocabulary = run_vocabulary(config.run, metadata)
     imported = imported_as(metadata) or {}
     model_type = config.model_type or imported.get("model_type") or choose_family(model)
     ids = special_ids(vocabulary)
@@ -97,13 +102,16 @@ def export_run(config: ExportConfig) -> None:
 def export_adapter(config: ExportConfig) -> None:
     """Make a folder of what was trained on top of another checkpoint, as `peft` reads it, and print what it holds."""
     model, _, _, metadata = load_trained(config.run, config.step)
+    run_vocabulary(config.run, metadata)  # its texts are read by what stands beside it
     model_type = config.model_type or (imported_as(metadata) or {}).get("model_type") or choose_family(model)
     base = (metadata.get("began_from") or {}).get("checkpoint", "")
-    files = export_peft(config.directory, config.run, model_type=model_type, step=config.step, base=base)
+    imported = (imported_as(metadata) or {}).get("name", "")  # the folder is to be published: no path of this machine
+    files = export_peft(config.directory, config.run, model_type=model_type, step=config.step, base=imported)
+    whole = f"flan-jax export-hf {base} FOLDER" + (f", or {imported}, which was imported" if imported else "")
     print(
-        f"{config.directory}: {', '.join(files)}, of {config.run} at step {metadata['step']}, on top of {base}, which "
-        f"is exported as {model_type}\n"
-        f"  peft.PeftModel.from_pretrained(MODEL, {config.directory!r})   # MODEL: that export, loaded by transformers"
+        f"{config.directory}: {', '.join(files)}, of {config.run} at step {metadata['step']}\n"
+        f"  it stands on the {model_type} model that this gives:   {whole}\n"
+        f"  peft.PeftModel.from_pretrained(MODEL, {config.directory!r})   # MODEL: that one, loaded by transformers"
     )
 
 

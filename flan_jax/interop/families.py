@@ -10,9 +10,9 @@ _MODULES = (gemma, gemma2, gemma3_text, gpt2, gpt_neox, gptj, llama, mistral, ol
 FAMILIES: Mapping[str, Family] = {module.FAMILY.model_type: module.FAMILY for module in _MODULES}
 
 
-def family(model_type: str | None, where: str = "--family") -> Family:
+def family(model_type: object, where: str = "--family") -> Family:
     """The family of that `model_type`.  Raises UnsupportedModel, which lists those known, for any other."""
-    if model_type is None or model_type not in FAMILIES:
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise UnsupportedModel(
             f"{where}: model_type={model_type!r} is not supported; known: {', '.join(sorted(FAMILIES))}"
         )

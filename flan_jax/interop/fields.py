@@ -1,5 +1,6 @@
 """Reading a `config.json`: every field is honoured, known to change nothing, or refused by name and value."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,25 +64,50 @@ class Fields:
             raise UnsupportedModel(f"{self.where} has no {name!r}, without which the model is not known; add it")
         return value
 
+    def count(self, name: str, default: Any = _REQUIRED) -> int:
+        """A whole number, 0 or more."""
+        return self._whole(name, default, 0)
+
     def size(self, name: str, default: Any = _REQUIRED) -> int:
-        """A whole number."""
-        value = self.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.refused(name, value, "it must be a whole number")
-        return value
+        """A whole number, 1 or more."""
+        return self._whole(name, default, 1)
 
     def optional_size(self, name: str, default: int | None = None) -> int | None:
-        """A whole number, or null."""
+        """A size, or null."""
         return None if self.get(name, default) is None else self.size(name, default)
 
-    def number(self, name: str, default: Any = _REQUIRED) -> Any:
-        """A float, or None where the field is null: switched off."""
+    def number(self, name: str, default: Any = _REQUIRED) -> float:
+        """A finite number, 0 or more."""
         value = self.get(name, default)
-        if value is None:
-            return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.refused(name, value, "it must be a number")
+        if not 0 <= value <= sys.float_info.max:  # JSON as Python reads it has NaN, Infinity, and longer integers
+            raise self.refused(name, value, "it must be finite and not negative")
         return float(value)
+
+    def positive(self, name: str, default: Any = _REQUIRED) -> float:
+        """A finite number, more than 0."""
+        value = self.number(name, default)
+        if not value:
+            raise self.refused(name, value, "it must be more than 0")
+        return value
+
+    def optional_positive(self, name: str, default: float | None = None) -> float | None:
+        """A finite number, more than 0; or null: switched off."""
+        return None if self.get(name, default) is None else self.positive(name, default)
+
+    def text(self, name: str, default: Any = _REQUIRED) -> str:
+        value = self.get(name, default)
+        if not isinstance(value, str):
+            raise self.refused(name, value, "it must be text")
+        return value
+
+    def object(self, name: str) -> dict[str, Any]:
+        """A JSON object; empty where it is absent or null."""
+        value = self.get(name, None)
+        if value is not None and not isinstance(value, dict):
+            raise self.refused(name, value, "it must be an object, {...}")
+        return dict(value or {})
 
     def flag(self, name: str, default: Any = _REQUIRED) -> bool:
         value = self.get(name, default)
@@ -90,7 +116,7 @@ class Fields:
         return value
 
     def activation(self, name: str, default: Any = _REQUIRED) -> str:
-        value = self.get(name, default)
+        value = self.text(name, default)
         if value not in ACTIVATIONS:
             raise self.refused(name, value, f"known: {', '.join(ACTIVATIONS)}")
         return ACTIVATIONS[value]
@@ -100,6 +126,14 @@ class Fields:
         value = self.get(name, allowed[0])
         if not any(value == one and type(value) is type(one) for one in allowed):
             raise self.refused(name, value, f"only {' or '.join(map(repr, allowed))} is supported")
+
+    def _whole(self, name: str, default: Any, least: int) -> int:
+        value = self.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.refused(name, value, "it must be a whole number")
+        if value < least:
+            raise self.refused(name, value, f"it must be at least {least}")
+        return value
 
     def refused(self, name: str, value: Any, why: str) -> UnsupportedModel:
         return UnsupportedModel(f"{self.where}: {name}={value!r} is not supported: {why}")

@@ -30,8 +30,8 @@ def read(fields: Fields) -> dict[str, Any]:
         **sizes,
         **read_rope(fields, llama_like.head_size(sizes), sizes["max_length"]),
         **read_windows(fields, fields.optional_size("sliding_window", 4096), ("LG" * layers)[:layers]),
-        "logit_cap": fields.number("final_logit_softcapping", 30.0),
-        "attention_cap": fields.number("attn_logit_softcapping", 50.0),
+        "logit_cap": fields.optional_positive("final_logit_softcapping", 30.0),
+        "attention_cap": fields.optional_positive("attn_logit_softcapping", 50.0),
     }
 
 
@@ -46,7 +46,7 @@ def read_sizes(fields: Fields, max_length: int) -> dict[str, Any]:
         "norm_placement": "sandwich",
         "norm_scale_offset": 1.0,
         "scaled_embeddings": True,
-        "attention_scale_dim": fields.number("query_pre_attn_scalar", 256),
+        "attention_scale_dim": fields.positive("query_pre_attn_scalar", 256),
     }
 
 

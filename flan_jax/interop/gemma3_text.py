@@ -27,18 +27,19 @@ def read(fields: Fields) -> dict[str, Any]:
         **read_two_ropes(fields, llama_like.head_size(sizes), sizes["max_length"]),
         **read_windows(fields, fields.optional_size("sliding_window", 4096), kinds),
         "qk_norm": "head",
-        "logit_cap": fields.number("final_logit_softcapping", None),
+        "logit_cap": fields.optional_positive("final_logit_softcapping"),
     }
 
 
 def read_two_ropes(fields: Fields, head_size: int, max_length: int) -> dict[str, Any]:
     """Rotary settings of global layers, and the theta of local ones, which stretch nothing."""
-    both, where = dict(fields.get("rope_parameters", None) or {}), f"{fields.where}: rope_parameters"
+    both, where = fields.object("rope_parameters"), f"{fields.where}: rope_parameters"
     if unknown := sorted(set(both) - {"full_attention", "sliding_attention"}):
         raise fields.refused("rope_parameters", both, f"{unknown[0]!r} is neither full_attention nor sliding_attention")
-    whole = {**(both.get("full_attention") or {}), **(fields.get("rope_scaling", None) or {})}
-    local = both.get("sliding_attention") or {}
-    thetas = fields.number("rope_theta", 1e6), fields.number("rope_local_base_freq", 1e4)
+    kinds = Fields(both, where)
+    whole = {**kinds.object("full_attention"), **fields.object("rope_scaling")}
+    local = kinds.object("sliding_attention")
+    thetas = fields.positive("rope_theta", 1e6), fields.positive("rope_local_base_freq", 1e4)
     read = read_parameters(whole, f"{where}.full_attention", thetas[0], max_length, head_size)
     near = read_parameters(local, f"{where}.sliding_attention", thetas[1], max_length, head_size)
     if "rope_scaling" in near:

@@ -34,7 +34,7 @@ def read_sizes(fields: Fields, max_length: int, tied: bool) -> dict[str, Any]:
         "mlp_dim": 4 * width if inner is None else inner,
         "max_length": fields.size("n_positions", max_length),
         "norm": "layer",
-        "norm_epsilon": fields.number("layer_norm_epsilon", 1e-5),
+        "norm_epsilon": fields.positive("layer_norm_epsilon", 1e-5),
         "activation": fields.activation("activation_function", "gelu_new"),
         "gated_mlp": False,
         "tied_embeddings": fields.flag("tie_word_embeddings", tied),

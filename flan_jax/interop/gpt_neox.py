@@ -28,7 +28,7 @@ def read(fields: Fields) -> dict[str, Any]:
         "mlp_dim": fields.size("intermediate_size"),
         "max_length": length,
         "norm": "layer",
-        "norm_epsilon": fields.number("layer_norm_eps", 1e-5),
+        "norm_epsilon": fields.positive("layer_norm_eps", 1e-5),
         "activation": fields.activation("hidden_act", "gelu"),
         "gated_mlp": False,
         "tied_embeddings": fields.flag("tie_word_embeddings", False),

@@ -56,7 +56,7 @@ def read_source(directory: str | pathlib.Path) -> Source:
         raise BadCheckpoint(f"{directory} has no config.json, without which its weights mean nothing; name another")
     try:
         values = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadCheckpoint(f"{path} is no JSON: {error}") from error
     if not isinstance(values, dict):
         raise BadCheckpoint(f"{path} is no JSON object")
@@ -121,7 +121,7 @@ def import_hf(
 def find_pieces(source: Source, files: Mapping[str, Stored], shapes: Mapping[str, Shape]) -> list[Piece]:
     """Every tensor of the family's table with its place.  Raises BadCheckpoint unless files and table agree."""
     config, known = source.config, source.family
-    rest = {plain_name(known, name, files): stored for name, stored in files.items()}
+    rest = _by_plain_name(source, files)
     pieces: list[Piece] = []
     missing: list[str] = []
     for name, tensor, layer in known.stored(config):
@@ -151,6 +151,21 @@ def find_pieces(source: Source, files: Mapping[str, Stored], shapes: Mapping[str
             f" config.json ({len(unknown)} such); the weights are of another model or another configuration"
         )
     return pieces
+
+
+def _by_plain_name(source: Source, files: Mapping[str, Stored]) -> dict[str, Stored]:
+    """Raises BadCheckpoint for a tensor under two of its names: which is meant is not known."""
+    found: dict[str, Stored] = {}
+    names: dict[str, str] = {}
+    for name, stored in files.items():
+        plain = plain_name(source.family, name, files)
+        if plain in names:
+            raise BadCheckpoint(
+                f"{stored.path}: {names[plain]!r} and {name!r} of {source.directory} are two names of one tensor of "
+                f"{source.family.model_type!r}; remove the one that is not meant"
+            )
+        found[plain], names[plain] = stored, name
+    return found
 
 
 def plain_name(known: Family, name: str, names: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ def read_sizes(
         "head_dim": fields.optional_size("head_dim", head_dim),
         "mlp_dim": fields.size("intermediate_size"),
         "max_length": fields.size("max_position_embeddings", max_length),
-        "norm_epsilon": fields.number("rms_norm_eps", epsilon),
+        "norm_epsilon": fields.positive("rms_norm_eps", epsilon),
         "activation": fields.activation(activation, "silu" if activation == "hidden_act" else "gelu_pytorch_tanh"),
         "tied_embeddings": fields.flag("tie_word_embeddings", tied),
     }

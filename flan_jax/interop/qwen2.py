@@ -21,7 +21,7 @@ def read(fields: Fields) -> dict[str, Any]:
 
 def read_late_windows(fields: Fields, layers: int) -> dict[str, Any]:
     """Windows in the layers from `max_window_layers` on, and only if `use_sliding_window`."""
-    used, first = fields.flag("use_sliding_window", False), fields.size("max_window_layers", 28)
+    used, first = fields.flag("use_sliding_window", False), fields.count("max_window_layers", 28)
     size = fields.optional_size("sliding_window", 4096) if used else None
     fields.get("sliding_window", None)  # present, and without effect, where windows are not used
     kinds = "".join("L" if size is not None and layer >= first else "G" for layer in range(layers))

@@ -21,11 +21,11 @@ def read_rope(
     fraction: float = 1.0,
 ) -> dict[str, Any]:
     """The rotary fields of a DecoderConfig.  `fraction_field`: what says how much of a head turns; None: all does."""
-    theta = fields.number(theta_field, 10_000.0)
+    theta = fields.positive(theta_field, 10_000.0)
     if fraction_field is not None:
-        fraction = fields.number(fraction_field, fraction)
-    new, old = fields.get("rope_parameters", None), fields.get("rope_scaling", None)
-    values = dict(old or new or {})
+        fraction = fields.positive(fraction_field, fraction)
+    new, old = fields.object("rope_parameters"), fields.object("rope_scaling")
+    values = old or new
     where = f"{fields.where}: {'rope_scaling' if old else 'rope_parameters'}"
     return read_parameters(values, where, theta, max_length, head_size, fraction, fraction_field is not None)
 
@@ -40,46 +40,38 @@ def read_parameters(
     may_be_partial: bool = False,
 ) -> dict[str, Any]:
     """The rotary fields of a DecoderConfig from one dictionary of rotary parameters; `theta`, `fraction`: defaults."""
-    rest = {name: value for name, value in values.items() if value is not None}
-    kind = rest.pop("rope_type", None)
-    kind = rest.pop("type", None) if kind is None else kind
-    rest.pop("type", None)
-    kind = "default" if kind is None else kind
-    theta, fraction = rest.pop("rope_theta", theta), rest.pop("partial_rotary_factor", fraction)
+    given = Fields({name: value for name, value in values.items() if value is not None}, where)
+    kind = given.text("rope_type", given.text("type", "default"))
+    theta, fraction = given.positive("rope_theta", theta), given.positive("partial_rotary_factor", fraction)
     if kind not in KNOWN:
         raise UnsupportedModel(f"{where}: rope type {kind!r} is not supported; known: {', '.join(KNOWN)}")
     if fraction != 1 and not may_be_partial:
         raise UnsupportedModel(f"{where}: partial_rotary_factor={fraction!r} is not supported for this model type")
-    read: dict[str, Any] = {"position": "rotary", "rope_theta": float(theta)}
+    read: dict[str, Any] = {"position": "rotary", "rope_theta": theta}
     if fraction != 1:
         read["rotary_dim"] = int(head_size * fraction)
     if kind != "default":
-        if not isinstance(rest.get("factor"), int | float):
-            raise UnsupportedModel(f"{where}: rope type {kind!r} has factor={rest.get('factor')!r}, not a number")
-        read |= {"rope_scaling": kind, "rope_factor": float(rest.pop("factor"))}
+        read |= {"rope_scaling": kind, "rope_factor": given.positive("factor")}
     if kind in ("llama3", "yarn"):
-        read["rope_original_length"] = rest.pop("original_max_position_embeddings", max_length)
+        read["rope_original_length"] = given.size("original_max_position_embeddings", max_length)
     if kind == "llama3":
-        missing = [name for name in ("low_freq_factor", "high_freq_factor") if name not in rest]
-        if missing:
-            raise UnsupportedModel(f"{where}: rope type 'llama3' needs {missing[0]!r}")
-        read["rope_slow"], read["rope_fast"] = float(rest.pop("low_freq_factor")), float(rest.pop("high_freq_factor"))
+        read["rope_slow"], read["rope_fast"] = given.positive("low_freq_factor"), given.positive("high_freq_factor")
     if kind == "yarn":
-        if rest.pop("truncate", True) is not True:
-            raise UnsupportedModel(f"{where}: truncate=False is not supported for rope type 'yarn'")
-        read["rope_slow"], read["rope_fast"] = float(rest.pop("beta_slow", 1)), float(rest.pop("beta_fast", 32))
-        read["rope_magnitude"] = _magnitude(read["rope_factor"], rest)
-    if rest:
-        name, value = next(iter(rest.items()))
-        raise UnsupportedModel(f"{where}: {name}={value!r} is not known for rope type {kind!r}")
+        given.only("truncate", True)
+        read["rope_slow"], read["rope_fast"] = given.positive("beta_slow", 1), given.positive("beta_fast", 32)
+        read["rope_magnitude"] = _magnitude(read["rope_factor"], given)
+    for name, value in given.values.items():
+        if name not in given.read:
+            raise UnsupportedModel(f"{where}: {name}={value!r} is not known for rope type {kind!r}")
     return read
 
 
-def _magnitude(factor: float, rest: dict[str, Any]) -> float:
+def _magnitude(factor: float, given: Fields) -> float:
     """What YaRN multiplies cosines and sines by: given, from two `mscale`s, or from the factor (section 3.4)."""
-    given, scale, all_dim = (rest.pop(name, None) for name in ("attention_factor", "mscale", "mscale_all_dim"))
-    if given is not None:
-        return float(given)
+    told = given.optional_positive("attention_factor")
+    scale, all_dim = given.number("mscale", 0), given.number("mscale_all_dim", 0)  # 0: not said
+    if told is not None:
+        return told
 
     def of(scale: float) -> float:
         return 0.1 * scale * math.log(factor) + 1.0 if factor > 1 else 1.0

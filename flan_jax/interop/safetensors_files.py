@@ -122,16 +122,31 @@ def _read_header(path: pathlib.Path) -> dict[str, Stored]:
         header = json.loads(raw)
         header.pop("__metadata__", None)
         found = {name: _entry(path, 8 + length, entry) for name, entry in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        end = 8 + length + _end_of_data({name: entry["data_offsets"] for name, entry in header.items()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadCheckpoint(f"{path} has a header that cannot be read: {error}; {_AGAIN}") from error
-    end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if end > size:
         raise BadCheckpoint(f"{path} is truncated: it has {size} bytes and needs {end}; {_AGAIN}")
+    if end < size:
+        raise BadCheckpoint(f"{path} has {size} bytes, of which its tensors take {end}; {_AGAIN}")
     return found
+
+
+def _end_of_data(places: Mapping[str, Sequence[int]]) -> int:
+    """Bytes of all tensors.  Raises ValueError unless each begins where another ends: no byte is of two, or of none."""
+    at, before = 0, "the beginning"
+    for name, (begin, end) in sorted(places.items(), key=lambda item: tuple(item[1])):
+        if begin != at or end < begin:
+            raise ValueError(f"{name} is at bytes {begin} to {end}, behind {before}, which ends at {at}")
+        at, before = end, name
+    return at
 
 
 def _entry(path: pathlib.Path, data: int, entry: Mapping[str, Any]) -> Stored:
     begin, end = entry["data_offsets"]
+    for value in (begin, end, *entry["shape"]):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"offsets {begin} to {end}, shape {entry['shape']}: {value!r} is no whole number")
     stored = Stored(path, data + begin, tuple(entry["shape"]), entry["dtype"])
     if begin < 0 or min((*stored.shape, 0)) < 0:
         raise ValueError(f"offsets {begin} to {end}, shape {stored.shape}")

@@ -19,7 +19,9 @@ def read_windows(fields: Fields, size: int | None, default: str) -> dict[str, An
     types = fields.get("layer_types", None)
     layers = len(default)
     if types is not None:
-        unknown = [kind for kind in types if kind not in KINDS]
+        if not isinstance(types, list):
+            raise fields.refused("layer_types", types, "it must be a list")
+        unknown = [kind for kind in types if not isinstance(kind, str) or kind not in KINDS]
         if unknown or len(types) != layers:
             why = f"there are {layers} layers, each of {', '.join(KINDS)}"
             raise fields.refused("layer_types", unknown[0] if unknown else types, why)

@@ -156,9 +156,10 @@ def check(config: DecoderConfig) -> None:
         value = getattr(config, field)
         if value is not None and value < 1:
             raise InvalidDecoderConfig(f"DecoderConfig.{field}={value} must be at least 1")
-    for field in ("rope_factor", "rope_magnitude", "attention_scale_dim", "attention_cap", "logit_cap"):
+    optional = ("attention_scale_dim", "attention_cap", "logit_cap", "local_rope_theta")
+    for field in ("norm_epsilon", "rope_theta", "rope_factor", "rope_magnitude", *optional):
         value = getattr(config, field)
-        if value is not None and value <= 0:
+        if not (value is None and field in optional) and (value is None or not value > 0):  # nor is NaN
             raise InvalidDecoderConfig(f"DecoderConfig.{field}={value} must be more than 0")
     for field, allowed in CHOICES.items():
         if getattr(config, field) not in allowed:

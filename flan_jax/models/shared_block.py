@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .attention import backend
+from .attention import UnsupportedAttention, backend
 from .blockwise import capped, forward
 from .config import DecoderConfig
 from .decoder import Params, embed, run_layers
@@ -33,8 +33,9 @@ def read_block(config: DecoderConfig, params: Params, tokens: Int[Array, " P"], 
     Raises UnsupportedAttention where `config.attention` cannot do this.
     """
     attention = backend(config.attention)
-    positions = jnp.arange(tokens.shape[0])[None]
-    segment_ids = (positions < length).astype(jnp.int32)
+    columns = jnp.arange(tokens.shape[0])[None]
+    segment_ids = (columns < length).astype(jnp.int32)
+    positions = jnp.where(columns < length, columns, 0)  # padding may reach past the table of learned ones
 
     def attend(
         q: Array, k: Array, v: Array, window: Array | None, cache: None, prefix: Prefix | None = None
@@ -58,8 +59,15 @@ def apply_behind(
 ) -> Float[Array, "B T E"]:
     """Hidden states as of `decoder.apply`, every document standing behind the block.
 
-    `positions` of a document start at the block's length.
+    `positions` of a document start at the block's length.  Raises UnsupportedAttention unless `config.attention` is
+    `xla`: no other backend gives the sums by which the block's part and the row's own are put together.
     """
+    backend(config.attention)
+    if config.attention != "xla":
+        raise UnsupportedAttention(
+            f"DecoderConfig.attention={config.attention!r} cannot attend to a block of tokens that rows share.  "
+            "Set it (in gin: RunAs.attention) to 'xla', which can"
+        )
 
     def attend(
         q: Array, k: Array, v: Array, window: Array | None, cache: tuple[Array, Array], prefix: Prefix | None = None

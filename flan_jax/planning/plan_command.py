@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from flan_jax.configuration import CONFIGURABLES, configure
 from flan_jax.training.run_config import TrainConfig
 
-from .memory_plan import MemoryPlan, plan_memory
+from .memory_plan import MemoryPlan, PlanError, plan_memory
 
 RUN = "runs/plan.gin"
 TRAIN = {**CONFIGURABLES, "train": "flan_jax.training.run_config:TrainConfig"}
@@ -28,7 +28,10 @@ def print_plan(
 
     jax.config.update("jax_platforms", "cpu")  # shapes are traced; an accelerator that is there is left alone
     config = planned_config(files, bindings, paths)
-    print(as_text(config, plan_memory(config, devices or named_devices(config), platform), platform))
+    devices = named_devices(config) if devices is None else devices
+    if devices < 1:
+        raise PlanError(f"--devices={devices} must be at least 1")
+    print(as_text(config, plan_memory(config, devices, platform), platform))
 
 
 def named_devices(config: TrainConfig) -> int:

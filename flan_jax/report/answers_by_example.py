@@ -17,12 +17,15 @@ ResultRow = Mapping[str, Any]
 
 
 def calibration(rows: Iterable[ResultRow]) -> Calibration | None:
-    """Of the ranked rows; None if there are none."""
+    """Of the ranked rows; None if there are none.
+
+    Of the option that the sums choose, whose probability it is, whatever score the evaluation ranks by.
+    """
     ranked = [row for row in rows if row["answer"] >= 0]
     if not ranked:
         return None
-    confidence = np.array([softmax(row["scores"])[row["chosen"]] for row in ranked])
-    right = np.array([row["chosen"] == row["answer"] for row in ranked], np.float64)
+    confidence = np.array([softmax(row["scores"])[row["chosen_sum"]] for row in ranked])
+    right = np.array([row["chosen_sum"] == row["answer"] for row in ranked], np.float64)
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     bins = []
     error = 0.0

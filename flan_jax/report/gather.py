@@ -22,9 +22,16 @@ def gather(directory: str | os.PathLike[str]) -> Contents:
     root = pathlib.Path(directory)
     cells = read_cells(root)
     if not cells:
+        if not root.is_dir():
+            raise ReportError(f"there is no folder {root}; name one that a sweep or an evaluation wrote, or a run")
+        if (root / "checkpoints").is_dir():
+            raise ReportError(
+                f"{root} is a run that was not evaluated\n"
+                f"  score it:   flan-jax evaluate --gin.CHECKPOINT=\"'{root}'\" --gin.MIXTURE=\"'...'\""
+            )
         raise ReportError(
-            f"{root} holds no finished cell of a sweep (cells/*/summary.json);\n"
-            f"  make one:   flan-jax sweep --gin_file=runs/sweep_microworld.gin --gin.SWEEP_DIR=\"'{root}'\""
+            f"{root} holds neither results of an evaluation nor a finished cell of a sweep (cells/*/summary.json);\n"
+            f"  a sweep goes on where it stopped:   flan-jax sweep --gin_file=... --gin.SWEEP_DIR=\"'{root}'\""
         )
     order = sorted(cells, key=lambda cell: (cell.seed, KINDS.index(cell.kind)))
     cells = {cell: cells[cell] for cell in order}

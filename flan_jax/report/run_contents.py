@@ -12,8 +12,8 @@ from flan_jax.evaluation.comparison import Difference
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """Ranked questions whose chosen option got a probability within one tenth: how many, the mean of the probabilities,
-    and the share answered rightly; both in 0..1."""
+    """Ranked questions whose likeliest option got a probability within one tenth: how many, the mean of the
+    probabilities, and the share answered rightly; both in 0..1."""
 
     count: int
     confidence: float
@@ -22,7 +22,9 @@ class Bin:
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """How far the probability of the chosen option (softmax of the options' sums) can be believed.
+    """How far the probability of the likeliest option (softmax of the options' sums) can be believed.
+
+    It is the option that the sums choose: with `Scoring.rank_by` other than "sum", `accuracy` is not the score's.
 
     `error` is the expected calibration error in points: the mean distance of confidence and accuracy over bins,
     weighted by their questions.  `questions` counts every template's.

@@ -2,7 +2,9 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -17,12 +19,20 @@ from flan_jax.report.run_contents import Calibration, Confusion, RunContents
 SHOWN = 3
 """Examples shown of every task: the hardest, or those that lost and those that won most."""
 
+FREE_TO_DIFFER = ("row_width", "tokens_per_batch", "replicates")
+"""Settings of the scoring that change no answer: two runs with others still compare."""
+
+FOLDER = re.compile(r"(?P<step>\d+)-(?P<kind>.+)-[0-9a-f]+")
+"""How `evaluation.results_folder.folder_name` calls a folder; the kind is the mixture, the split and the shots."""
+
 
 def find_results(directory: str | os.PathLike[str], like: str = "") -> pathlib.Path:
-    """The results that a directory is, or holds: those of a run's `evaluations`, the only one or the only kind.
+    """The results that a directory is, or holds: those of a run's `evaluations`, the newest step's of the only kind.
 
-    like: the name of another run's, of which the same kind (mixture, split, shots) is looked for.
-    Raises ReportError if there are none, or several that differ in more than the step.
+    like: the name of another run's, of which the same kind (mixture, split, shots) is looked for; one that `evaluate`
+      was told to write elsewhere tells of no kind.
+    Raises ReportError if there are none, or several that differ in more than the step: also where the newest step was
+    evaluated more than once, with other settings, tasks or data (another digest).
     """
     root = pathlib.Path(directory)
     if (root / SUMMARY_FILE).exists():
@@ -32,25 +42,38 @@ def find_results(directory: str | os.PathLike[str], like: str = "") -> pathlib.P
     kinds: dict[str, list[pathlib.Path]] = {}
     for path in found:
         kinds.setdefault(_kind(path.name), []).append(path)
-    chosen = kinds.get(_kind(like)) or (next(iter(kinds.values())) if len(kinds) == 1 else None)
-    if chosen is None:
-        told = "\n".join(f"  {path}" for path in found)
+    told = "\n".join(f"  {path}" for path in found)
+    if not found:
         raise ReportError(
-            f"{root} holds several evaluations; name one:\n{told}"
-            if found
-            else f"{root} holds no results ({SUMMARY_FILE}), nor evaluations of a run; flan-jax evaluate makes some"
+            f"{root} holds no results ({SUMMARY_FILE}), nor evaluations of a run; flan-jax evaluate makes some"
         )
-    return max(chosen, key=lambda path: (_step(path.name), path.stat().st_mtime))
+    if FOLDER.fullmatch(like):
+        if _kind(like) not in kinds:
+            raise ReportError(f"{root} holds no evaluation of {_kind(like)}, as {like} is; name one of these:\n{told}")
+        chosen = kinds[_kind(like)]
+    elif len(kinds) > 1:
+        raise ReportError(f"{root} holds several evaluations; name one:\n{told}")
+    else:
+        (chosen,) = kinds.values()
+    newest = max(_step(path.name) for path in chosen)
+    chosen = [path for path in chosen if _step(path.name) == newest]
+    if len(chosen) > 1:
+        told = "\n".join(f"  {path}" for path in chosen)
+        raise ReportError(
+            f"{root} holds several evaluations of step {newest}, with other settings or data; name one:\n{told}"
+        )
+    return chosen[0]
 
 
 def _kind(name: str) -> str:
-    """A results folder's name without the step in front and the digest behind."""
-    return name.partition("-")[2].rpartition("-")[0]
+    """A results folder's name without the step in front and the digest behind; all of one that is called otherwise."""
+    named = FOLDER.fullmatch(name)
+    return named["kind"] if named else name
 
 
 def _step(name: str) -> int:
-    step = name.partition("-")[0]
-    return int(step) if step.isdecimal() else -1
+    named = FOLDER.fullmatch(name)
+    return int(named["step"]) if named else -1
 
 
 def gather_runs(directories: Sequence[str | os.PathLike[str]]) -> RunContents:
@@ -92,7 +115,8 @@ def gather_runs(directories: Sequence[str | os.PathLike[str]]) -> RunContents:
 
 
 def _check_alike(runs: Sequence[Results], folders: Sequence[pathlib.Path]) -> None:
-    """Raises ReportError where two runs were not scored on the same split, or a task not by the same metric."""
+    """Raises ReportError where two runs were not scored on the same split, a task not by the same metric, or the
+    answers not got alike: what differs would be told as gained."""
     first, last = runs[0], runs[-1]
     if first.split != last.split:
         raise ReportError(
@@ -104,6 +128,23 @@ def _check_alike(runs: Sequence[Results], folders: Sequence[pathlib.Path]) -> No
                 f"{task} is scored by {first.metrics[task][0]} in {folders[0]} and by {last.metrics[task][0]} in "
                 f"{folders[-1]}; evaluate both with the same version"
             )
+    one, other = (_settings(run.provenance.get("scoring") or {}) for run in (first, last))
+    if differ := [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]:
+        told = "\n".join(f"  {name}: {one.get(name)!r}, {other.get(name)!r}" for name in differ)
+        raise ReportError(
+            f"{folders[0]} and {folders[-1]} were not scored alike; evaluate both with the same settings:\n{told}"
+        )
+
+
+def _settings(scoring: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
+    """By name what decides an answer, with `few_shot.budget` and the like for a setting of several parts."""
+    found: dict[str, Any] = {}
+    for name, value in scoring.items():
+        if isinstance(value, Mapping):
+            found |= _settings(value, f"{inside}{name}.")
+        elif f"{inside}{name}" not in FREE_TO_DIFFER:
+            found[f"{inside}{name}"] = value
+    return found
 
 
 def _names(folders: Sequence[pathlib.Path], runs: Sequence[Results]) -> tuple[str, ...]:

@@ -180,9 +180,9 @@ def _calibration(contents: RunContents) -> str:
         cells = tuple(_of_each(values) for values in figures)
         rows.append(Row(escape(task) or "all ranked tasks", cells, "head" if not task else "part"))
     about = (
-        "The probability of the chosen option is the softmax of the options' summed log-probabilities. Points on the "
-        "dashed line are believable; below it the model is too sure. Error: mean distance from it in points (expected "
-        "calibration error, ten bins)."
+        "The probability of the option that the options' summed log-probabilities choose, their softmax, and how often "
+        "that option is right, whatever score the evaluation ranks by. Points on the dashed line are believable; below "
+        "it the model is too sure. Error: mean distance from it in points (expected calibration error, ten bins)."
     )
     chart = f"<figure>{reliability('Calibration', overall)}</figure>"
     return (

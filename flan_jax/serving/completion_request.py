@@ -65,7 +65,7 @@ def read_request(body: bytes, most_choices: int) -> CompletionRequest:
     if unknown := sorted(set(asked) - known):
         raise RequestRefused(f"unrecognized parameter: {unknown[0]!r}", param=unknown[0])
     for name, nothing in UNSUPPORTED.items():
-        if asked.get(name) not in nothing:
+        if isinstance(asked.get(name), bool) or asked.get(name) not in nothing:  # False is equal to 0
             raise RequestRefused(f"{name!r} is not supported by this server; leave it out", param=name)
     values = _Values(asked)
     n = values.whole("n", 1, 1, most_choices)

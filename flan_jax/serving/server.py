@@ -47,15 +47,14 @@ def serve(config: ServeConfig) -> None:
     listening = listen(config.host, config.port)  # before the model is loaded, which takes longer
     import uvicorn
 
-    from flan_jax.data.vocabulary import load_vocabulary
     from flan_jax.decoding.engine import Engine
     from flan_jax.serving.application import Application
     from flan_jax.serving.worker import Worker
-    from flan_jax.training.checkpoints import load_params, run_and_step
+    from flan_jax.training.checkpoints import run_and_step
+    from flan_jax.training.run_vocabulary import load_to_ask
 
     run = pathlib.Path(run_and_step(config.model_dir)[0])
-    model, params, metadata = load_params(config.model_dir, config.step)
-    vocabulary = load_vocabulary(str(run / "vocabulary"))
+    model, params, vocabulary, metadata = load_to_ask(config.model_dir, config.step)
     length = model.max_length if config.length is None else config.length
     if not 2 <= length <= model.max_length:
         raise ServeError(f"--length={length} should be from 2 to {model.max_length}, the tokens that the model takes")

@@ -255,6 +255,10 @@ def exact_checkpoint(checkpoint: epath.PathLike, step: int | None = None) -> epa
         raise CheckpointError(f"{run} has no checkpoint, for there is no such folder; train one, or name another")
     step, found = named if step is None else step, checkpoint_steps(run)
     if not found or (step is not None and step not in found):
+        if not found and (run / "config.json").exists():
+            raise CheckpointError(
+                f"{run} is a Hugging Face model; make it a run first:   flan-jax import-hf {run} runs/{run.name}"
+            )
         asked = "no checkpoint" if step is None else f"no checkpoint of step {step}"
         raise CheckpointError(
             f"{run} has {asked} (there: {', '.join(map(str, found)) or 'none'}); train one, or name another"

@@ -92,6 +92,26 @@ def test_what_cannot_be_followed_is_named(params):
         model.generate_until(asked(("Is it", {"max_gen_toks": 64})), True)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "neutral"),
+    [("num_beams", 4, 1), ("top_k", 5, 0), ("repetition_penalty", 1.3, 1.0), ("min_p", 0.1, 0.0), ("seed", 3, None)],
+)
+def test_generation_settings_that_are_not_followed_are_refused_unless_they_do_nothing(params, name, value, neutral):
+    model = FlanJaxLM.of(MODEL, params, Beginning(), max_gen_toks=5)
+    with pytest.raises(HarnessError, match=rf"{name}={value}, of a task or --gen_kwargs, is not followed here"):
+        model.generate_until(asked(("Is it?", {"do_sample": False, name: value})), True)
+    plain, same = model.generate_until(asked(("Is it?", {}), ("Is it?", {name: neutral})), True)
+    assert plain == same
+
+
+def test_prompts_too_long_to_generate_from_are_told(params, caplog):
+    model = FlanJaxLM.of(MODEL, params, Beginning(), max_gen_toks=5)
+    model.generate_until(asked(("x" * 58, {})), True)  # with the BOS and the answer, what the model takes
+    assert not caplog.records
+    model.generate_until(asked(("x" * 59, {}), ("x", {})), True)
+    assert "1 of 2 requests: too long for the model's window, and cut on the left" in caplog.text
+
+
 def test_generation_settings_of_tasks_are_followed(params):
     """Stop strings, lengths by any of their names, sampling that depends on neither batch nor order."""
     model = FlanJaxLM.of(MODEL, params, Beginning(), max_gen_toks=5)

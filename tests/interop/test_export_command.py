@@ -60,6 +60,12 @@ def test_a_run_from_the_start_is_exported_with_its_ids(tmp_path, capsys):
     assert loaded.generation_config.eos_token_id == 1
 
 
+@pytest.mark.parametrize("given", ["--dtype=float16", "--max_shard_size=5GB"])
+def test_what_an_adapter_would_not_follow_is_refused(given, tmp_path, capsys):
+    assert main(["export-hf", str(tmp_path), str(tmp_path / "out"), "--adapter", given]) == 2
+    assert f"leave {given.partition('=')[0]} out" in capsys.readouterr().err
+
+
 def test_ids_that_are_named_already_stay():
     ids = {"eos_token_id": 2, "bos_token_id": 1}
     assert with_ids({"eos_token_id": 5, "bos_token_id": None}, ids) == {"eos_token_id": 5, "bos_token_id": 1}

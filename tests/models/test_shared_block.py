@@ -3,11 +3,15 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from packed_rows import hidden
+import pytest
+from packed_rows import drawn_params, hidden
 
 from flan_jax.models import decoder, shared_block
+from flan_jax.models.attention import UnsupportedAttention
 from flan_jax.models.prefix import PREFIX, Prefix
+from flan_jax.models.soft_prompt import behind_prompt, with_prompt
 
 behind = jax.jit(shared_block.apply_behind, static_argnums=0)
 read = jax.jit(shared_block.read_block, static_argnums=0)
@@ -15,10 +19,10 @@ read = jax.jit(shared_block.read_block, static_argnums=0)
 BLOCK, PADDED = 37, 64
 
 
-def compare(config, params):
+def compare(config, params, padded=PADDED):
     """A row of two documents and padding, the first with two branches, 140 columns: two blocks of queries."""
     random = np.random.default_rng(0)
-    block = np.full(PADDED, 60, np.int32)  # padding that is a real token, to be seen if it leaked
+    block = np.full(padded, 60, np.int32)  # padding that is a real token, to be seen if it leaked
     block[:BLOCK] = random.integers(1, 61, BLOCK)
     lengths = {"context": 70, "one": 6, "two": 4, "other": 50}
     parts = {name: random.integers(1, 61, length).astype(np.int32) for name, length in lengths.items()}
@@ -57,3 +61,29 @@ def test_a_soft_prompt_stands_in_front_of_the_block(config, params):
 def test_rows_behind_a_block_equal_whole_documents_with_every_switch(switched, switched_params):
     """Windows that reach into the block, soft caps, learned positions, stretched rotary ones."""
     compare(switched, switched_params)
+
+
+@pytest.mark.parametrize("prompt", [0, 5])
+def test_a_block_may_be_padded_past_the_learned_positions(config, prompt):
+    """Also behind a soft prompt, which takes some of them."""
+    config = dataclasses.replace(config, position="learned", max_length=140, scan_layers=True)
+    params = drawn_params(config)
+    if prompt:
+        rows = jnp.asarray(np.random.default_rng(2).normal(0, 0.3, (prompt, config.embed_dim)), jnp.float32)
+        config = behind_prompt(config, prompt)
+        params = with_prompt(config, params, rows)
+    compare(config, params, padded=192)
+
+
+@pytest.mark.parametrize("name", ["splash", "nonsense"])
+def test_another_backend_is_refused(config, params, name):
+    """On a TPU, where splash itself would work."""
+    block = read(config, params, np.ones(4, np.int32), np.int32(3))
+    tokens, positions, segment_ids = jnp.array([[1, 2]]), jnp.array([[3, 4]]), jnp.array([[1, 1]])
+    tpu = jax.sharding.AbstractDevice(device_kind="TPU v5", num_cores=None, platform="tpu")
+    config = dataclasses.replace(config, attention=name)
+    with (
+        jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((1,), ("data",), abstract_device=tpu)),
+        pytest.raises(UnsupportedAttention, match=rf"'{name}' cannot.*RunAs.attention\).*xla"),
+    ):
+        shared_block.apply_behind(config, params, block, tokens, positions, segment_ids)

@@ -38,6 +38,7 @@ def test_hardware_mesh_and_tuning_files_are_followed(capsys):
         (["--gin_file=models/microworld.gin", "--gin.MeshConfig.fsdp=3"], "8 rows a batch cannot be shared"),
         (["--gin_file=models/microworld.gin", "--gin.MeshConfig.fsdp=8", "--devices=4"], "there are 4"),
         (["--gin_file=models/opt/opt_1b.gin"], "did you mean"),
+        (["--gin_file=models/microworld.gin", "--devices=0"], "--devices=0 must be at least 1"),
     ],
 )
 def test_what_cannot_be_planned_is_told(flags, says, capsys):

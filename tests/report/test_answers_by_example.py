@@ -7,17 +7,18 @@ from flan_jax.report.answers_by_example import calibration, changed, confusion, 
 
 
 def row(example: str, template: int, answer: int, scores, options=(" yes", " no"), **others):
+    likeliest = int(np.argmax(scores))
     return {
         "task": "t", "example_id": example, "template": template, "answer": answer, "scores": list(scores),
-        "chosen": int(np.argmax(scores)), "options": list(options), "inputs": f"{example}?", "references": ["yes"],
-        "prediction": "", "correct": None, **others,
+        "chosen": likeliest, "chosen_sum": likeliest, "options": list(options), "inputs": f"{example}?",
+        "references": ["yes"], "prediction": "", "correct": None, **others,
     }  # fmt: skip
 
 
 def written(example: str, template: int, correct: float | None):
     """A row of a task that generates its answers."""
     asked = row(example, template, -1, [0.0], ())
-    return asked | {"chosen": -1, "scores": [], "correct": correct, "prediction": f"wrote {correct}"}
+    return asked | {"chosen": -1, "chosen_sum": -1, "scores": [], "correct": correct, "prediction": f"wrote {correct}"}
 
 
 def odds(share: float) -> list[float]:
@@ -36,10 +37,10 @@ def test_calibration_by_hand():
     assert calibration([written("c", 0, 1.0)]) is None
 
 
-def test_the_probability_is_of_the_option_that_was_chosen():
-    """By another score than the sums, the chosen option may not be the likeliest."""
-    found = calibration([row("a", 0, 1, odds(0.8), chosen=1)])
-    assert found is not None and found.confidence == pytest.approx(20.0) and found.accuracy == 100.0
+def test_the_probability_is_of_the_option_that_the_sums_choose():
+    """By another score, another option may be chosen, and rightly: that says nothing of what the sums are worth."""
+    found = calibration([row("a", 0, 1, odds(0.8), chosen=1), row("b", 0, 0, odds(0.8), chosen=1)])
+    assert found is not None and found.confidence == pytest.approx(80.0) and found.accuracy == pytest.approx(50.0)
 
 
 def test_sure_and_right_is_in_the_last_bin():

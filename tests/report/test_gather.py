@@ -33,3 +33,11 @@ def test_the_page_has_what_the_sweep_wrote(finished_sweep, tmp_path):
 def test_a_directory_without_results_is_refused(tmp_path):
     with pytest.raises(ReportError, match="flan-jax sweep"):
         gather(tmp_path)
+
+
+def test_a_folder_without_results_is_told_what_it_lacks(tmp_path):
+    with pytest.raises(ReportError, match="there is no folder"):
+        gather(tmp_path / "nowhere")
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(ReportError, match=r"not evaluated\n.*flan-jax evaluate"):
+        gather(tmp_path / "run")

@@ -59,6 +59,7 @@ def test_two_runs_are_told_with_the_tests_of_their_difference(runs, pages):
     assert f"a true difference of {overall.detectable:.1f} points would be found" in page
     assert "won by tuned, step 3,000" in page and 'id="scores"' not in page
     assert page.count("<svg") == 5 + 1, "templates of every cluster, and calibration"
+    assert "whatever score the evaluation ranks by" in page, "calibration is of what the sums choose"
 
 
 @pytest.mark.parametrize("which", ["one", "two"])
@@ -88,11 +89,47 @@ def test_of_several_evaluations_that_of_the_same_kind_is_taken(runs, tmp_path):
     for name in ("900-microworld-test-aa", "1000-microworld-test-bb", "1000-microworld-test-5-shot-cc"):
         shutil.copytree(runs[0], run / name)
     assert find_results(tmp_path / "run", "7-microworld-test-dd").name == "1000-microworld-test-bb"
+    with pytest.raises(ReportError, match=r"several evaluations; name one:"):
+        find_results(tmp_path / "run", "named-by-hand")
     assert find_results(run / "900-microworld-test-aa").name == "900-microworld-test-aa"
     with pytest.raises(ReportError, match=r"several evaluations; name one:\n.*1000-microworld-test-5-shot-cc"):
         find_results(tmp_path / "run")
     with pytest.raises(ReportError, match=r"holds no results .*flan-jax evaluate"):
         find_results(tmp_path)
+
+
+def test_no_evaluation_of_another_kind_is_taken_for_want_of_one(runs, tmp_path):
+    run = tmp_path / "run" / "evaluations"
+    shutil.copytree(runs[0], run / "1000-sentiment-test-5-shot-bb")
+    with pytest.raises(ReportError, match=r"no evaluation of nli-test, .*these:\n.*/1000-sentiment-test-5-shot-bb$"):
+        find_results(tmp_path / "run", "1000-nli-test-aa")
+    assert find_results(tmp_path / "run", "named-by-hand").name == "1000-sentiment-test-5-shot-bb"
+
+
+@pytest.mark.parametrize("like", ["", "7-nli-test-dd"])
+def test_of_one_step_evaluated_with_several_settings_none_is_taken(runs, tmp_path, like):
+    run = tmp_path / "run" / "evaluations"
+    for name in ("900-nli-test-aa", "1000-nli-test-bb", "1000-nli-test-cc"):
+        shutil.copytree(runs[0], run / name)
+    with pytest.raises(ReportError, match=r"step 1000, .*name one:\n.*/1000-nli-test-bb\n.*/1000-nli-test-cc$"):
+        find_results(tmp_path / "run", like)
+
+
+def test_runs_that_were_scored_otherwise_are_not_compared(runs, tmp_path):
+    """What another setting does would be told as what the second run gains."""
+    other = tmp_path / "other"
+    shutil.copytree(runs[1], other)
+    head = json.loads((other / "summary.json").read_text())
+
+    def scored(**scoring):
+        provenance = head["provenance"] | {"scoring": head["provenance"]["scoring"] | scoring}
+        (other / "summary.json").write_text(json.dumps(head | {"provenance": provenance}))
+        return gather_runs([runs[0], other])
+
+    told = r"not scored alike; .*\n  few_shot.budget: None, 9\n  rank_by: None, 'per_character'\n  shots: None, 5$"
+    with pytest.raises(ReportError, match=told):
+        scored(shots=5, rank_by="per_character", few_shot={"budget": 9}, row_width=9)
+    assert scored(row_width=9, tokens_per_batch=9, replicates=9).differences
 
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path):

@@ -46,6 +46,8 @@ def still_answering(served):
         (b'{"prompt": "a", "echo": 1}', "echo"), (b'{"prompt": "a", "stream": "yes"}', "stream"),
         (b'{"prompt": "a", "suffix": "b"}', "suffix"), (b'{"prompt": "a", "logit_bias": {"5": 3}}', "logit_bias"),
         (b'{"prompt": "a", "tempreature": 1}', "tempreature"), (b'{"prompt": "a", "model": 3}', "model"),
+        (b'{"prompt": "a", "frequency_penalty": false}', "frequency_penalty"),
+        (b'{"prompt": "a", "presence_penalty": false}', "presence_penalty"),
         (b'{"prompt": "a", "seed": 1.5}', "seed"), (b'{"prompt": "a", "stream_options": []}', "stream_options"),
     ],
 )  # fmt: skip

@@ -212,3 +212,9 @@ def _save_with_a_full_disk(directory):
 
 if __name__ == "__main__":
     _save_with_a_full_disk(sys.argv[1])
+
+
+def test_a_hugging_face_folder_is_known_for_one(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"is a Hugging Face model.*flan-jax import-hf"):
+        exact_checkpoint(tmp_path)

@@ -12,7 +12,7 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
-from flan_jax.data.vocabulary import Vocabulary, load_vocabulary
+from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.decoding.settings import Decoding
 from flan_jax.errors import FlanJaxError
 from flan_jax.evaluation.generation import generate
@@ -22,12 +22,21 @@ from flan_jax.evaluation.text_requests import Cut, Pair, encode_pairs, encode_te
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import Params
 from flan_jax.progress import Progress
-from flan_jax.training.checkpoints import load_params, run_and_step
+from flan_jax.training.run_vocabulary import load_to_ask
 
 logger = logging.getLogger(__name__)
 
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 """What tasks call the most tokens to generate, in the harness's order."""
+
+FOLLOWED = ("until", "do_sample", "temperature", "top_p", *LENGTHS)
+NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "num_beams": (1,), "num_return_sequences": (1,), "early_stopping": (False,), "length_penalty": (1,),
+    "top_k": (0, -1), "min_p": (0,), "typical_p": (1,), "repetition_penalty": (1,), "no_repeat_ngram_size": (0,),
+    "presence_penalty": (0,), "frequency_penalty": (0,), "min_length": (0,), "min_new_tokens": (0,), "min_tokens": (0,),
+    "use_cache": (True,),
+}  # fmt: skip
+"""Settings that nothing here follows, with the values by which transformers or vLLM do nothing; None is one of each."""
 
 Answer = tuple[float, bool]
 """Log-probability in nats, and whether greedy generation says it."""
@@ -55,8 +64,7 @@ class FlanJaxLM(LM):
         row_width: int = 256, max_gen_toks: int = 256, batch_size: Any = None, max_batch_size: Any = None,
         device: Any = None,
     ) -> None:  # fmt: skip
-        model, params, _ = load_params(checkpoint, step)
-        vocabulary = load_vocabulary(str(run_and_step(checkpoint)[0] / "vocabulary"))
+        model, params, vocabulary, _ = load_to_ask(checkpoint, step)
         self._hold(model, params, vocabulary, cut, tokens_per_batch, row_width, max_gen_toks)
 
     @classmethod
@@ -139,6 +147,7 @@ class FlanJaxLM(LM):
         contexts = encode_texts(self.vocabulary, [request.args[0] for request in requests], self.cut)
         asked: dict[str, tuple[Decoding, list[int]]] = {}
         prompts = []
+        truncated = 0
         for number, ((_, settings), context) in enumerate(zip(_arguments(requests), contexts, strict=True)):
             decoding, new_tokens = self._generation(settings)
             room = self.model.max_length - new_tokens
@@ -149,8 +158,11 @@ class FlanJaxLM(LM):
                 )
             whole = [*self._start, *context] or [self.vocabulary.eos_id]
             kept = whole[: self._keep] + whole[self._keep :][-(room - self._keep) :]
+            truncated += len(kept) < len(whole)
             prompts.append(_prompt(number, kept, new_tokens))
             asked.setdefault(repr(decoding), (decoding, []))[1].append(number)
+        if truncated:
+            logger.warning("%s of %s requests: %s", truncated, len(requests), MEANING["truncated"])
         texts = [""] * len(prompts)
         with Progress(len(prompts), "answers", "lm-eval", stream=_stream(disable_tqdm)) as progress:
             for decoding, numbers in asked.values():
@@ -169,7 +181,14 @@ class FlanJaxLM(LM):
         return self.vocabulary.decode(tokens).removeprefix(self.vocabulary.leading)
 
     def _generation(self, settings: Mapping[str, Any]) -> tuple[Decoding, int]:
-        """How to generate, and the most tokens.  Raises DecodingError for settings that cannot be followed."""
+        """How to generate, and the most tokens.  Raises HarnessError or DecodingError for what cannot be followed."""
+        for name, value in settings.items():
+            if name in FOLLOWED or value is None or value in NEUTRAL.get(name, ()):
+                continue
+            raise HarnessError(
+                f"{name}={value!r}, of a task or --gen_kwargs, is not followed here; leave it out"
+                + (f" or set it to {NEUTRAL[name][0]}" if name in NEUTRAL else f" (known: {', '.join(FOLLOWED)})")
+            )
         until = settings.get("until") or []
         stop = [until] if isinstance(until, str) else until
         temperature = float(settings.get("temperature") or 0.0)
