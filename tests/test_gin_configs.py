@@ -15,6 +15,7 @@ from flan_jax.configuration import configure
 from flan_jax.evaluation.results import read_results
 from flan_jax.gin_files import ConfigurationError, file_header, gin_configs_directory, read_file, search_directories
 from flan_jax.gin_reach import reach
+from flan_jax.planning.plan_command import planned_config
 
 RUNS = sorted(path.name for path in (gin_configs_directory() / "runs").glob("*.gin"))
 
@@ -99,7 +100,11 @@ def test_the_commands_of_the_readme_configure(words):
     files = [flag.removeprefix("--gin_file=") for flag in flags if flag.startswith("--gin_file=")]
     bindings = [flag.removeprefix("--gin.").replace("=", " = ", 1) for flag in flags if flag.startswith("--gin.")]
     left_out = ["MODEL_DIR = '/m'"] if "..." in flags else []
-    assert len(files) + len(bindings) + len(left_out) == len(flags)
+    own = [flag for flag in flags if command == "plan" and flag.startswith(("--devices=", "--platform="))]
+    assert len(files) + len(bindings) + len(left_out) + len(own) == len(flags)
+    if command == "plan":  # adds a run of its own, and asks for no data
+        assert planned_config(files, bindings).model is not None
+        return
     assert configure(command, files or [*filter(None, [COMMANDS[command].default])], bindings + left_out).config
 
 
