@@ -52,7 +52,7 @@ def test_version(capsys):
         (["train", "--gin_file=runs/tune_leave_one_out.gin", "--gin.HELD_OUT='rte'", "--gin.MODEL_DIR='m'",
           "--gin.INITIAL_CHECKPOINT='/nowhere'"], ["/nowhere has no checkpoint, for there is no such folder"]),
         (["report", "x", "--gin.SEED=1"], ["report takes no --gin flags"]),
-        (["report", "/nowhere"], ["ReportError", "/nowhere", "flan-jax sweep"]),
+        (["report", "/nowhere"], ["ReportError", "/nowhere", "there is no folder"]),
         (["sweep", "--gin_file=runs/quickstart.gin", "--gin_file=mixtures/flan2021.gin", "--gin.SWEEP_DIR='/nowhere'",
           "--gin.TOKENS_PER_BATCH=2560", "--gin.DOCUMENT_LENGTH=128"],
          ["which is not of what this sweep prepares", "--gin_file=runs/sweep.gin"]),
