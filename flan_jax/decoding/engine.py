@@ -10,13 +10,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array
+from jax.sharding import Mesh
 
+from flan_jax.decoding.placing import fetch, place
 from flan_jax.decoding.prompts import pack_prompts
 from flan_jax.decoding.settings import DecodingError
 from flan_jax.decoding.steps import NOT_A_NUMBER, Rows, new_cache, read_prompts, say
@@ -139,10 +137,11 @@ class Engine:
         how = "nucleus" if cut.any() else "sample" if draws.any() else "greedy"
         told = any(answer is not None and answer.ask.told for answer in self._answers)
         self._cache, said = say(
+            # copies, as a device may still read them when the host has moved on
             self.config, self.mesh, blocks, CHUNK, how, told, self.params, self._cache,
-            Rows(*(self._placed(part) for part in self._rows)), jnp.int32(self._eos), jnp.int32(steps),
+            Rows(*(place(part.copy(), self.mesh) for part in self._rows)), jnp.int32(self._eos), jnp.int32(steps),
         )  # fmt: skip
-        fetched = [self._fetched(part) for part in said]
+        fetched = [fetch(part) for part in said]
         return [self._take(row, [part[row] for part in fetched], steps) for row in np.flatnonzero(going).tolist()]
 
     def _take(self, row: int, said: list[np.ndarray], steps: int) -> Answer:
@@ -195,18 +194,6 @@ class Engine:
             taken.append((row, prompt))
         for pack in pack_prompts(taken, len(self._answers)):
             self._cache = read_prompts(self.config, self.mesh, self.params, self._cache, *pack)
-
-    def _placed(self, part: np.ndarray) -> Array:
-        kept = part.copy()  # the device may still read it when the host has moved on
-        if self.mesh is None:
-            return jnp.asarray(kept)
-        sharding = NamedSharding(self.mesh, PartitionSpec(("data", "fsdp")))
-        return jax.make_array_from_callback(kept.shape, sharding, lambda index: kept[index])
-
-    def _fetched(self, part: Array) -> np.ndarray:
-        if part.is_fully_addressable:
-            return np.asarray(part)
-        return np.asarray(multihost_utils.process_allgather(part, tiled=True))
 
 
 def row_length(longest: int) -> int:

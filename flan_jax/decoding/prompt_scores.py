@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Int, Int32
 
-from flan_jax.decoding.prompts import prompt_width
+from flan_jax.decoding.prompts import SHORTEST
 from flan_jax.decoding.steps import TOP
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import Params, apply, logits
+from flan_jax.models.sizes import padded
 
 AT_ONCE = 128  # columns whose logits are held together
 
@@ -27,7 +28,7 @@ class PromptScores(NamedTuple):
 def score_prompt(config: DecoderConfig, params: Params, prompt: np.ndarray) -> PromptScores:
     """Of a text of at least two tokens.  What they are does not depend on what is generated after it."""
     length = len(prompt)
-    tokens = np.zeros((1, max(prompt_width(length), 2)), np.int32)
+    tokens = np.zeros((1, max(padded(length, SHORTEST), 2)), np.int32)
     tokens[0, :length] = prompt
     told = _scores(config, params, jnp.asarray(tokens), jnp.int32(length))
     return PromptScores(*(np.asarray(part)[: length - 1] for part in told))

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int32
 
+from flan_jax.models.sizes import padded
+
 SHORTEST = 32
 """Prompts are read in rows of SHORTEST × 1, 1.5, 2, 3, 4, 6, ... tokens: few shapes, at most a third padding."""
 READ_AT_ONCE = 512
@@ -39,16 +41,10 @@ def pack_prompts(prompts: Sequence[tuple[int, np.ndarray]], most: int) -> Iterat
         yield _laid_out(pack, most)
 
 
-def prompt_width(length: int) -> int:
-    """The padded length of `length` tokens of prompts."""
-    size = SHORTEST << max(-(-length // SHORTEST) - 1, 0).bit_length()
-    return size * 3 // 4 if size > SHORTEST and length <= size * 3 // 4 else size
-
-
 def _laid_out(pack: list[tuple[int, np.ndarray]], most: int) -> PackedPrompts:
     lengths = [len(prompt) for _, prompt in pack]
     used = sum(lengths)
-    tokens, positions, segment_ids = np.zeros((3, 1, prompt_width(used)), np.int32)
+    tokens, positions, segment_ids = np.zeros((3, 1, padded(used, SHORTEST)), np.int32)
     tokens[0, :used] = np.concatenate([prompt for _, prompt in pack])
     positions[0, :used] = np.concatenate([np.arange(length) for length in lengths])
     segment_ids[0, :used] = np.repeat(np.arange(1, len(pack) + 1), lengths)

@@ -14,7 +14,6 @@ from flan_jax.data.vocabulary import Vocabulary
 from flan_jax.decoding.settings import Decoding
 from flan_jax.evaluation.answers import Answers, answering_code, question_key
 from flan_jax.evaluation.generation import Generated, generate
-from flan_jax.evaluation.provenance import parameter_digest
 from flan_jax.evaluation.ranking import score_options
 from flan_jax.evaluation.requests import Request
 from flan_jax.evaluation.rows import Question
@@ -92,10 +91,13 @@ class Asked:
         return {key: answer for key, answer in kept.items() if answer is not None}, sorted(first.values())
 
 
-def identity(config: DecoderConfig, params: Params, vocabulary: Vocabulary) -> dict[str, Any]:
-    """What decides answers besides the questions, as JSON data; of XLA's flags only the precision of products."""
+def identity(config: DecoderConfig, parameters: str, vocabulary: Vocabulary) -> dict[str, Any]:
+    """What decides answers besides the questions, as JSON data; of XLA's flags only the precision of products.
+
+    parameters: their digest.
+    """
     return {
-        "parameters": parameter_digest(params),
+        "parameters": parameters,
         "vocabulary": vocabulary.digest,
         "model": dataclasses.asdict(config),
         "code": answering_code(),

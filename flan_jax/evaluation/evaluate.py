@@ -142,7 +142,8 @@ def evaluate_checkpoint(config: EvaluateConfig) -> Results:
             "--gin.VOCABULARY=\"''\" to use the checkpoint's own"
         )
     check_prepared(store, vocabulary, tasks, config, config.mixture, own_vocabulary, config.tasks)
-    decisive = decisive_of_result(config, model_config, parameter_digest(params), vocabulary, store, tasks)
+    parameters = parameter_digest(params)
+    decisive = decisive_of_result(config, model_config, parameters, vocabulary, store, tasks)
     digest = decisive_digest(decisive)
     names = each_name(config.mixture)
     own_folder = folder_name(metadata["step"], names, config.split, config.shots, digest)
@@ -161,7 +162,7 @@ def evaluate_checkpoint(config: EvaluateConfig) -> Results:
     }
     results = evaluate_params(
         model_config, params, vocabulary, store, tasks, config, provenance=provenance, mesh=mesh,
-        trained_length=trained_length(metadata), keep_in=run / "answers",
+        trained_length=trained_length(metadata), keep_in=run / "answers", parameters=parameters,
     )  # fmt: skip
     if jax.process_index() == 0:
         results.write(output)
@@ -212,13 +213,15 @@ def evaluate_params(
     label: str = "evaluate",
     trained_length: int | None = None,
     keep_in: pathlib.Path | None = None,
+    parameters: str | None = None,
 ) -> Results:
     """Evaluate parameters on the prepared tasks.  Nothing is printed but a progress line, and nothing written but the
     answers in the folder `keep_in`, from where those that were given before are taken (`answers.py`).
 
     Rows with options are ranked, others generated.  `provenance` (checkpoint, plan hash, ...) is recorded beside what
     is known here.  `trained_length`: the tokens of the longest rows the model has seen, if known; questions beyond it
-    are counted and warned of.  With a mesh all processes must call this alike, and all get the results.
+    are counted and warned of.  `parameters`: their digest, where it is known.  With a mesh all processes must call
+    this alike, and all get the results.
     Raises EvaluationError, RequestError, MetricError, NotPrepared or StoreMismatch.
     """
     scoring = scoring or Scoring()
@@ -227,11 +230,12 @@ def evaluate_params(
             f"the vocabulary has {vocabulary.size} tokens and the model {model_config.vocab_size}; "
             "it is not the one this model was trained with"
         )
+    parameters = parameters or parameter_digest(params)
     metrics = check_metrics(tasks)
     requests, counts = gather_requests(vocabulary, store, tasks, scoring, model_config, trained_length)
     asked = Asked(
         model_config, params, vocabulary, scoring.row_width, scoring.tokens_per_batch, mesh,
-        Answers(keep_in, identity(model_config, params, vocabulary)) if keep_in is not None else None,
+        Answers(keep_in, identity(model_config, parameters, vocabulary)) if keep_in is not None else None,
     )  # fmt: skip
     with Progress(len(requests), "questions", label) as progress:
         rows = answer(asked, requests, scoring, progress)
@@ -247,7 +251,7 @@ def evaluate_params(
         },
         provenance={
             "checkpoint": None, "plan_hash": None, **(provenance or {}),
-            "parameter_digest": parameter_digest(params),
+            "parameter_digest": parameters,
             "model": dataclasses.asdict(model_config),
             "vocabulary_digest": vocabulary.digest,
             "scoring": {f.name: settings[f.name] for f in dataclasses.fields(Scoring)},

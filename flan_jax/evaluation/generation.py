@@ -9,11 +9,11 @@ from jax.sharding import Mesh
 
 from flan_jax.decoding.beam import beam_search
 from flan_jax.decoding.engine import Answer, Ask, Engine, row_length
+from flan_jax.decoding.placing import fetch, place
 from flan_jax.decoding.prompts import pack_prompts
 from flan_jax.decoding.settings import Decoding, DecodingError, random_bits
 from flan_jax.decoding.steps import new_cache, read_prompts
 from flan_jax.decoding.stopping import Decode, Text
-from flan_jax.evaluation.ranking import fetch, place
 from flan_jax.evaluation.requests import Request
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import Params, apart

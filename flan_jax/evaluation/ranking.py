@@ -11,15 +11,16 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Bool, Float, Float64, Int
 
+from flan_jax.decoding.placing import fetch, place
 from flan_jax.evaluation.common_blocks import group_by_block
-from flan_jax.evaluation.rows import Question, RankingBatch, Tokens, pack, rounded
+from flan_jax.evaluation.rows import Question, RankingBatch, Tokens, pack
 from flan_jax.models.config import DecoderConfig
 from flan_jax.models.decoder import Params, apply, logits
 from flan_jax.models.shared_block import Block, apply_behind, read_block
+from flan_jax.models.sizes import padded
 
 T = TypeVar("T")
 
@@ -166,18 +167,13 @@ def _dispatched(
         if own is not tokens:
             tokens, block = own, None
             if len(own):
-                padded = np.zeros(padded_length(len(own)), np.int32)
-                padded[: len(own)] = own
+                columns = np.zeros(padded(len(own), BLOCK_STEP), np.int32)
+                columns[: len(own)] = own
                 length = np.asarray(len(own), np.int32)
-                block = block_of(config, params, *(place(array, mesh, PartitionSpec()) for array in (padded, length)))
+                block = block_of(config, params, *(place(array, mesh, PartitionSpec()) for array in (columns, length)))
         arrays = (batch.tokens, batch.positions, batch.segment_ids, batch.branch_ids)
         arrays += (batch.columns, batch.slots, batch.targets)
         yield batch, token_scores(config, params, block, *(place(array, mesh) for array in arrays))
-
-
-def padded_length(tokens: int) -> int:
-    """The columns that a block of so many tokens is read in."""
-    return BLOCK_STEP // 2 * rounded(max(-(-2 * tokens // BLOCK_STEP), 2))
 
 
 def _ahead(dispatched: Iterator[T]) -> Iterator[T]:
@@ -187,23 +183,6 @@ def _ahead(dispatched: Iterator[T]) -> Iterator[T]:
         following = next(dispatched, None)
         yield waiting
         waiting = following
-
-
-ROWS = PartitionSpec(("data", "fsdp"))
-
-
-def place(array: np.ndarray, mesh: Mesh | None, spec: PartitionSpec = ROWS) -> Array:
-    """A batch array on the devices, its rows shared over data × fsdp; every process gives the whole of it."""
-    if mesh is None:
-        return jnp.asarray(array)
-    return jax.make_array_from_callback(array.shape, NamedSharding(mesh, spec), lambda index: array[index])
-
-
-def fetch(array: Array) -> np.ndarray:
-    """The whole array on this host, gathered from the other processes where they hold parts of it."""
-    if array.is_fully_addressable:
-        return np.asarray(array)
-    return np.asarray(multihost_utils.process_allgather(array, tiled=True))
 
 
 class Choice(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int, Int32
 
 from flan_jax.data.packing import best_fit
+from flan_jax.models.sizes import rounded
 
 Tokens = Int32[np.ndarray, " _"]
 
@@ -128,16 +129,6 @@ def rows_for(rows: int, most: int, multiple: int) -> int:
     share = -(-rows // -(-rows // most))
     step = multiple * max(most // (8 * multiple), 1)
     return min(-(-share // step) * step, most)
-
-
-def power_of_two(count: int) -> int:
-    return 1 << (max(count, 1) - 1).bit_length()
-
-
-def rounded(count: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, ...: few sizes, at most a third of them padding."""
-    size = power_of_two(count)
-    return size * 3 // 4 if size > 2 and count <= size * 3 // 4 else size
 
 
 def pack(

@@ -8,18 +8,16 @@ Columns are cut into blocks, each an array of its own: a step reads the first fe
 part of one wide array would be copied first (XLA on CPU, 16 rows, 256 of 512 columns: 23 ms a step instead of 13).
 """
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .attention import backend
 from .blockwise import capped
 from .config import DecoderConfig
 from .decoder import Params, embed, logits, run_layers
-from .masks import MASKED, Documents, Window
-from .prefix import Prefix, attend_behind
+from .masks import MASKED
+from .prefix import Prefix, attend_packed
+from .sizes import rounded
 
 BLOCK = 128
 
@@ -29,9 +27,7 @@ Cache = tuple[Layer, ...]
 
 def blocks_for(length: int) -> int:
     """Blocks that hold so many columns, rounded up to 1, 2, 3, 4, 6, 8, 12, 16, ...: few shapes to compile."""
-    needed = max(-(-length // BLOCK), 1)
-    size = 1 << (needed - 1).bit_length()
-    return size * 3 // 4 if size > 2 and needed <= size * 3 // 4 else size
+    return rounded(-(-length // BLOCK))
 
 
 def init_cache(config: DecoderConfig, rows: int, length: int) -> Cache:
@@ -60,15 +56,12 @@ def fill(
 
     `params` are `apart`.
     """
-    attention = backend(config.attention)
     width = tokens.shape[1]
 
     def attend(
         q: Array, k: Array, v: Array, window: Array | None, cache: Layer, prefix: Prefix | None = None
     ) -> tuple[Array, Layer]:
-        documents = Documents(segment_ids, None, None if window is None else Window(positions, window))
-        within = attention if prefix is None else partial(attend_behind, attention, prefix)
-        out = within(q, k, v, documents, config.attention_scale, config.attention_cap)
+        out = attend_packed(config, q, k, v, segment_ids, None, positions, window, prefix)
         own = {
             name: jnp.pad(part[0].swapaxes(0, 1), ((0, 0), (0, BLOCK), (0, 0)))  # to cut a block from anywhere
             for name, part in (("keys", k), ("values", v))

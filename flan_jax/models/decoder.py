@@ -19,11 +19,11 @@ from .attention import backend
 from .blockwise import capped
 from .config import DecoderConfig
 from .layers import Block
-from .masks import MASKED, UNBOUNDED, Documents, Window
+from .masks import MASKED, UNBOUNDED
 from .norms import Norm
 from .parameters import constant, weight, with_padding
 from .positions import rotation
-from .prefix import PREFIX, Prefix, attend_behind
+from .prefix import PREFIX, Prefix, attend_packed
 from .projection import project
 from .self_attention import Attend
 
@@ -215,14 +215,11 @@ def apply(
     0 or of its own branch.  `positions` restart in every document, and after the shared prefix in every branch.
     Raises UnsupportedAttention where `config.attention` cannot do this.
     """
-    attention = backend(config.attention)
 
     def attend(
         q: Array, k: Array, v: Array, window: Array | None, cache: None, prefix: Prefix | None = None
     ) -> tuple[Array, None]:
-        documents = Documents(segment_ids, branch_ids, None if window is None else Window(positions, window))
-        behind = partial(attend_behind, attention, prefix) if prefix is not None else attention
-        return behind(q, k, v, documents, config.attention_scale, config.attention_cap), cache
+        return attend_packed(config, q, k, v, segment_ids, branch_ids, positions, window, prefix), cache
 
     return run_layers(config, params, embed(config, params, tokens, positions), positions, attend)[0]
 

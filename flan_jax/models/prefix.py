@@ -5,12 +5,14 @@ it is read once for all documents of all rows.  It stands at positions -P ... -1
 and no document or window need know of it.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from .attention import Backend
+from .attention import Backend, backend
+from .config import DecoderConfig
 from .masks import Documents, Window
 
 PREFIX = "prefix"
@@ -50,3 +52,24 @@ def attend_behind(
     documents = Documents(widened(segments), None if branches is None else widened(branches), window, length)
     nothing = jnp.zeros((len(q), length, *q.shape[2:]), q.dtype)  # a backend has a query to every key
     return attention(jnp.concatenate([nothing, q], axis=1), k, v, documents, scale, cap)[:, length:]
+
+
+def attend_packed(
+    config: DecoderConfig,
+    q: Float[Array, "B T N H"],
+    k: Float[Array, "B T K H"],
+    v: Float[Array, "B T K H"],
+    segment_ids: Int[Array, "B T"],
+    branch_ids: Int[Array, "B T"] | None,
+    positions: Int[Array, "B T"],
+    window: Array | None,
+    prefix: Prefix | None,
+) -> Float[Array, "B T N H"]:
+    """Attention of packed rows in one layer, by the backend of `config`, behind the layer's prefix where there is one.
+
+    Raises UnsupportedAttention where the backend cannot do this.
+    """
+    documents = Documents(segment_ids, branch_ids, None if window is None else Window(positions, window))
+    attention = backend(config.attention)
+    behind = attention if prefix is None else partial(attend_behind, attention, prefix)
+    return behind(q, k, v, documents, config.attention_scale, config.attention_cap)

@@ -4,7 +4,6 @@ A row behind a block is what it would be with the block's tokens in front of eve
 on after the block, and a window reaches into it as far as positions say.  A soft prompt stands in front of the block.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -16,7 +15,7 @@ from .blockwise import capped, forward
 from .config import DecoderConfig
 from .decoder import Params, embed, run_layers
 from .masks import MASKED, Documents, Window
-from .prefix import Prefix, attend_behind
+from .prefix import Prefix, attend_packed
 
 
 class Block(NamedTuple):
@@ -32,7 +31,6 @@ def read_block(config: DecoderConfig, params: Params, tokens: Int[Array, " P"], 
 
     Raises UnsupportedAttention where `config.attention` cannot do this.
     """
-    attention = backend(config.attention)
     columns = jnp.arange(tokens.shape[0])[None]
     segment_ids = (columns < length).astype(jnp.int32)
     positions = jnp.where(columns < length, columns, 0)  # padding may reach past the table of learned ones
@@ -40,9 +38,7 @@ def read_block(config: DecoderConfig, params: Params, tokens: Int[Array, " P"], 
     def attend(
         q: Array, k: Array, v: Array, window: Array | None, cache: None, prefix: Prefix | None = None
     ) -> tuple[Array, tuple[Array, Array]]:
-        documents = Documents(segment_ids, None, None if window is None else Window(positions, window))
-        behind = partial(attend_behind, attention, prefix) if prefix is not None else attention
-        return behind(q, k, v, documents, config.attention_scale, config.attention_cap), (k[0], v[0])
+        return attend_packed(config, q, k, v, segment_ids, None, positions, window, prefix), (k[0], v[0])
 
     _, (keys, values) = run_layers(config, params, embed(config, params, tokens[None], positions), positions, attend)
     return Block(keys, values, length)

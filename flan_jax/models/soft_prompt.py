@@ -9,11 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .attention import backend
 from .config import DecoderConfig, InvalidDecoderConfig
 from .decoder import Params, entering, run_layers
-from .masks import Documents, Window
-from .prefix import PREFIX, Prefix
+from .prefix import PREFIX, Prefix, attend_packed
 
 
 def behind_prompt(config: DecoderConfig, length: int) -> DecoderConfig:
@@ -40,13 +38,11 @@ def with_prompt(config: DecoderConfig, params: Params, prompt: Float[Array, "P E
 
 def read_prompt(config: DecoderConfig, params: Params, prompt: Float[Array, "P E"]) -> Prefix:
     """What the prompt comes to in every layer; `config` is that of `behind_prompt`."""
-    attention = backend(config.attention)
     positions = jnp.arange(-len(prompt), 0)[None]
     one = jnp.ones_like(positions)
 
     def attend(q: Array, k: Array, v: Array, window: Array | None, cache: None) -> tuple[Array, Prefix]:
-        documents = Documents(one, None, None if window is None else Window(positions, window))
-        return attention(q, k, v, documents, config.attention_scale, config.attention_cap), Prefix(k[0], v[0])
+        return attend_packed(config, q, k, v, one, None, positions, window, None), Prefix(k[0], v[0])
 
     return run_layers(config, params, entering(config, params, prompt[None], positions), positions, attend)[1]
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from flan_jax.decoding.engine import Ask, Engine, row_length
-from flan_jax.decoding.prompts import pack_prompts, prompt_width
+from flan_jax.decoding.prompts import SHORTEST, pack_prompts
 from flan_jax.decoding.settings import DecodingError, random_bits
 from flan_jax.models.decoder import apart
+from flan_jax.models.sizes import padded
 from tests.evaluation.questions import MODEL, tiny_params
 
 
@@ -128,7 +129,7 @@ def test_a_model_that_diverged_is_told(params):
 
 
 def test_prompts_are_packed_in_few_shapes():
-    assert [prompt_width(length) for length in (1, 32, 33, 48, 49, 65, 97, 129, 200)] == [
+    assert [padded(length, SHORTEST) for length in (1, 32, 33, 48, 49, 65, 97, 129, 200)] == [
         32, 32, 48, 48, 64, 96, 128, 192, 256,
     ]  # fmt: skip
     prompts = [(row, np.arange(1, length + 1)) for row, length in enumerate((300, 1, 200, 20, 900))]

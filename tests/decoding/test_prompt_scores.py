@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from flan_jax.decoding.prompt_scores import score_prompt
-from flan_jax.decoding.prompts import prompt_width
+from flan_jax.decoding.prompts import SHORTEST
 from flan_jax.models.decoder import apply, logits
+from flan_jax.models.sizes import padded
 from flan_jax.models.soft_prompt import behind_prompt, with_prompt
 from tests.evaluation.questions import MODEL
 from tests.models.packed_rows import drawn_params
@@ -26,7 +27,7 @@ def test_a_text_may_be_padded_past_the_learned_positions(prompt):
         rows = jnp.asarray(np.random.default_rng(2).normal(0, 0.3, (prompt, config.embed_dim)), jnp.float32)
         config = behind_prompt(config, prompt)
         params = with_prompt(config, params, rows)
-    assert config.max_length == LENGTH + 3 < prompt_width(LENGTH)
+    assert config.max_length == LENGTH + 3 < padded(LENGTH, SHORTEST)
     text = np.random.default_rng(1).integers(2, 61, LENGTH)
 
     @jax.jit

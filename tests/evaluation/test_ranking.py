@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from flan_jax.evaluation import ranking
-from flan_jax.evaluation.ranking import choose, padded_length, score_options, score_questions
+from flan_jax.evaluation.ranking import BLOCK_STEP, choose, score_options, score_questions
 from flan_jax.models.decoder import apply, build_decoder, logits
+from flan_jax.models.sizes import padded
 from flan_jax.training.partitioning import MeshConfig, make_mesh
 from tests.evaluation.questions import MODEL, make_request, random_requests, tiny_params
 
@@ -101,7 +102,7 @@ def test_what_greedy_generation_would_say_is_told(params):
 
 
 def test_blocks_are_padded_by_at_most_a_third():
-    assert [padded_length(n) for n in (64, 65, 96, 97, 129, 192, 193, 257, 726)] == [
+    assert [padded(n, BLOCK_STEP) for n in (64, 65, 96, 97, 129, 192, 193, 257, 726)] == [
         64, 96, 96, 128, 192, 192, 256, 384, 768,
     ]  # fmt: skip
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from flan_jax.evaluation.rows import lay_out, pack, plan_widths, power_of_two, rounded, rows_for
+from flan_jax.evaluation.rows import lay_out, pack, plan_widths, rows_for
+from flan_jax.models.sizes import power_of_two, rounded
 from tests.evaluation.questions import make_request, random_requests
 
 
